@@ -1,0 +1,72 @@
+"""Frame: one message of a stream, the one thing everything passes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from weft.core.clock import now_ns
+from weft.core.picture import Picture
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class Frame:
+    """A payload with its media type, stream, sequence, time and headers.
+
+    A frame that came from a camera or a video carries the decoded ``picture``; its ``payload`` is then
+    encoded only when somebody reads it, so that a function which asks the host for pixels costs no JPEG.
+
+    Attributes:
+        media_type: what the payload is, e.g. ``image/jpeg`` or ``application/json``.
+        stream: the stream's name.
+        sequence: the number of the frame at its source, from 0. What a function emits keeps it.
+        time_ns: when the source took the frame, nanoseconds since the epoch.
+        headers: text values that travel with the frame.
+        picture: the decoded picture, where the source had one.
+    """
+
+    __slots__ = ("_payload", "headers", "media_type", "picture", "sequence", "stream", "time_ns")
+
+    def __init__(
+        self,
+        payload: bytes | None = None,
+        *,
+        media_type: str = "application/octet-stream",
+        stream: str = "",
+        sequence: int = 0,
+        time_ns: int | None = None,
+        headers: Mapping[str, str] = NO_HEADERS,
+        picture: Picture | None = None,
+    ) -> None:
+        if payload is None and picture is None:
+            payload = b""
+        self._payload = payload
+        self.media_type = media_type
+        self.stream = stream
+        self.sequence = sequence
+        self.time_ns = now_ns() if time_ns is None else time_ns
+        self.headers = headers
+        self.picture = picture
+
+    @property
+    def payload(self) -> bytes:
+        """The bytes; encoded from the picture, once, where the frame came without them."""
+        if self._payload is None:
+            assert self.picture is not None
+            self._payload = self.picture.encode(self.media_type)
+        return self._payload
+
+    def derive(self, payload: bytes, *, media_type: str, stream: str) -> Frame:
+        """A new frame that follows from this one: same sequence, time and headers."""
+        return Frame(
+            payload,
+            media_type=media_type,
+            stream=stream,
+            sequence=self.sequence,
+            time_ns=self.time_ns,
+            headers=self.headers,
+        )
+
+    def __repr__(self) -> str:
+        return f"Frame({self.stream!r} #{self.sequence} {self.media_type})"

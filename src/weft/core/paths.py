@@ -1,0 +1,24 @@
+"""Where Weft keeps its own files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def cache_dir() -> Path:
+    """What can be made again: ``$WEFT_CACHE``, else ``$XDG_CACHE_HOME/weft``, else ``~/.cache/weft``."""
+    return _folder("WEFT_CACHE", "XDG_CACHE_HOME", ".cache")
+
+
+def config_dir() -> Path:
+    """Settings and secrets of this user: ``$WEFT_CONFIG``, else ``$XDG_CONFIG_HOME/weft``, else ``~/.config/weft``."""
+    return _folder("WEFT_CONFIG", "XDG_CONFIG_HOME", ".config")
+
+
+def _folder(own: str, xdg: str, home: str) -> Path:
+    if value := os.environ.get(own):
+        return Path(value)
+    if value := os.environ.get(xdg):
+        return Path(value) / "weft"
+    return Path.home() / home / "weft"

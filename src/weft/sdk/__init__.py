@@ -1,0 +1,1 @@
+"""What function authors need."""

@@ -1,0 +1,1 @@
+"""The sandbox: how a guest is compiled, limited, called and served."""

@@ -1,0 +1,64 @@
+"""What an ABI is: how a host recognises a guest, starts it, and gives it a frame.
+
+A foreign ABI is one file in this folder with one subclass of :class:`Abi`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from weft.core.frame import Frame
+from weft.wasm.program import Program
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """The process's own streams, for a command that runs in the foreground.
+
+    Attributes:
+        inherit_stdin: the guest reads the process's standard input itself.
+        out: takes standard output as it comes.
+        err: takes standard error as it comes.
+    """
+
+    inherit_stdin: bool
+    out: Callable[[bytes], object]
+    err: Callable[[bytes], object]
+
+
+class Guest(Protocol):
+    """A started guest."""
+
+    def handle(self, frame: Frame) -> Sequence[Frame]:
+        """What it emits for a frame. Raises GuestError."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+class Abi:
+    """How guests of one kind are called.
+
+    Class attributes:
+        name: what ``abi:`` and ``--abi`` say.
+        summary: one line for people.
+        priority: among the ABIs that match, the one with the highest wins.
+        one_shot: a guest handles one frame and is then over.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    priority: ClassVar[int] = 0
+    one_shot: ClassVar[bool] = False
+
+    @classmethod
+    def matches(cls, exports: frozenset[str], imports: frozenset[str]) -> bool:
+        """True when a module with these exports and imported modules is of this kind."""
+        raise NotImplementedError
+
+    @classmethod
+    def start(cls, program: Program, terminal: Terminal | None) -> Guest:
+        """Start an instance on this thread. Raises GuestError, MemoryLimitError."""
+        raise NotImplementedError

@@ -1,0 +1,72 @@
+"""WASI commands: a fresh instance per frame, the payload on stdin, the result on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from weft.core.frame import Frame
+from weft.wasm.abi.base import Abi, Terminal
+from weft.wasm.instance import Instance
+from weft.wasm.output import CapturedOutput, GuestLog
+from weft.wasm.program import Program
+
+
+class Command(Abi):
+    """``_start`` per frame. A command may use host modules too: its frame is what stands on stdin."""
+
+    name = "command"
+    summary = "_start per frame, stdin to stdout"
+    priority = 10
+    one_shot = True
+
+    @classmethod
+    def matches(cls, exports: frozenset[str], imports: frozenset[str]) -> bool:
+        """A command exports _start."""
+        return "_start" in exports
+
+    @classmethod
+    def start(cls, program: Program, terminal: Terminal | None) -> CommandGuest:
+        """Nothing runs before the frame is there: it is the standard input."""
+        return CommandGuest(program, terminal)
+
+
+class CommandGuest:
+    """A command about to run."""
+
+    def __init__(self, program: Program, terminal: Terminal | None) -> None:
+        self._program = program
+        self._terminal = terminal
+        self._instance: Instance | None = None
+
+    def handle(self, frame: Frame) -> Sequence[Frame]:
+        """Run it to its end. Raises GuestExit for a non-zero exit code, GuestError otherwise."""
+        out = self._terminal.out if self._terminal else None
+        err = self._terminal.err if self._terminal else None
+        stdin = None if self._terminal and self._terminal.inherit_stdin else frame.payload
+
+        def output(instance: Instance, log: GuestLog) -> CapturedOutput:
+            return CapturedOutput(instance, log, out, err)
+
+        instance = self._instance = Instance(self._program, stdin, output=output)
+        instance.begin(frame)
+        instance.call("_start", instance.settings.limits.time)
+        assert isinstance(instance.output, CapturedOutput)
+        printed = instance.output.result()
+        result = [frame.derive(printed, media_type=media_type_of(printed), stream="")] if printed else []
+        return [*result, *instance.emitted.frames]
+
+    def close(self) -> None:
+        """Release the instance."""
+        if self._instance:
+            self._instance.close()
+
+
+def media_type_of(printed: bytes) -> str:
+    """What a command printed: JSON, text or bytes, by its look."""
+    if printed[:1] in {b"{", b"["}:
+        return "application/json"
+    try:
+        printed[:1024].decode()
+    except UnicodeDecodeError as error:
+        return "text/plain" if error.start >= min(len(printed), 1024) - 4 else "application/octet-stream"
+    return "text/plain"

@@ -1,0 +1,60 @@
+"""Weft's own ABI: ``weft_handle() -> i32`` per frame, with host functions for everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from weft.core.frame import Frame
+from weft.wasm import faults
+from weft.wasm.abi.base import Abi, Terminal
+from weft.wasm.instance import Instance
+from weft.wasm.program import Program
+
+
+class Reactor(Abi):
+    """``_initialize`` and ``weft_init`` once, then ``weft_handle`` for every frame."""
+
+    name = "reactor"
+    summary = "weft_handle() per frame"
+    priority = 30
+
+    @classmethod
+    def matches(cls, exports: frozenset[str], imports: frozenset[str]) -> bool:
+        """A reactor exports weft_handle."""
+        return "weft_handle" in exports
+
+    @classmethod
+    def start(cls, program: Program, terminal: Terminal | None) -> ReactorGuest:
+        """Instantiate and initialise."""
+        return ReactorGuest(Instance(program))
+
+
+class ReactorGuest:
+    """A started reactor."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._limit = instance.settings.limits.time
+        exports = instance.program.exports
+        try:
+            if "_initialize" in exports:
+                instance.call("_initialize", instance.settings.limits.start)
+            if "weft_init" in exports:
+                self._checked("weft_init", instance.settings.limits.start)
+        except BaseException:
+            instance.close()
+            raise
+
+    def handle(self, frame: Frame) -> Sequence[Frame]:
+        """One call of ``weft_handle``. Raises GuestError."""
+        self._instance.begin(frame)
+        self._checked("weft_handle", self._limit)
+        return self._instance.emitted.frames
+
+    def close(self) -> None:
+        """Release the instance."""
+        self._instance.close()
+
+    def _checked(self, function: str, seconds: float) -> None:
+        if code := self._instance.call(function, seconds):
+            raise faults.refused(self._instance, function, code)

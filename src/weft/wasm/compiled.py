@@ -1,0 +1,150 @@
+"""Compiled code on disk. Loading a compiled file runs whatever is in it, so it is signed with a local secret.
+
+A ``.cwasm`` file of Weft is: the magic, a header (length and JSON), a keyed BLAKE2b digest over header and
+code, the code. Only files this user made here load without being trusted explicitly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import struct
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from weft.core.errors import DeniedError, ModuleError, OutputError
+from weft.core.paths import cache_dir, config_dir
+
+MAGIC = b"WEFTCW1\n"
+MAC_SIZE = 32
+CACHE_FILES = 256
+"""Compiled modules kept; the ones used longest ago are removed first."""
+
+_LENGTH = struct.Struct("<I")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a compiled file was made from: the module's name and SHA-256, and the engine's fingerprint."""
+
+    name: str
+    digest: str
+    engine: str
+
+
+def seal(header: Header, code: bytes) -> bytes:
+    """A compiled file that only this user's Weft will load."""
+    head = json.dumps(asdict(header)).encode()
+    return b"".join((MAGIC, _LENGTH.pack(len(head)), head, _mac(head, code), code))
+
+
+def unseal(data: bytes, where: str, *, trust: bool = False) -> tuple[Header, bytes]:
+    """Header and code of a compiled file.
+
+    Raises ModuleError when the file is damaged and DeniedError when someone else made it and ``trust`` is off.
+    """
+    header, head, mac, code = _split(data, where)
+    if not trust and not hmac.compare_digest(mac, _mac(head, code)):
+        raise DeniedError(
+            "this compiled file was not made here by you, or was changed since",
+            where=where,
+            cure="compile the .wasm again with `weft compile`, or pass --trust if you know who made it",
+        )
+    return header, code
+
+
+def _split(data: bytes, where: str) -> tuple[Header, bytes, bytes, bytes]:
+    try:
+        start = len(MAGIC) + _LENGTH.size
+        (size,) = _LENGTH.unpack(data[len(MAGIC) : start])
+        head, rest = data[start : start + size], data[start + size :]
+        header = Header(**json.loads(head))
+    except (ValueError, TypeError, struct.error):
+        raise ModuleError("the compiled file is damaged", where=where, cure="compile it again") from None
+    return header, head, rest[:MAC_SIZE], rest[MAC_SIZE:]
+
+
+def _mac(head: bytes, code: bytes) -> bytes:
+    digest = hashlib.blake2b(key=_secret(), digest_size=MAC_SIZE)
+    digest.update(_LENGTH.pack(len(head)) + head)
+    digest.update(code)
+    return digest.digest()
+
+
+def _secret() -> bytes:
+    """This user's key, made on first use."""
+    path = config_dir() / "compile.key"
+    with suppress(FileNotFoundError):
+        return path.read_bytes()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write_atomically(path, secrets.token_bytes(32), keep_existing=True)
+    return path.read_bytes()
+
+
+def write_compiled(path: Path, header: Header, code: bytes) -> None:
+    """Write a compiled file, whole or not at all. Raises OutputError."""
+    try:
+        _write_atomically(path, seal(header, code))
+    except OSError as error:
+        raise OutputError(f"cannot write: {error.strerror}", where=str(path), cure="choose another -o") from error
+
+
+def _write_atomically(path: Path, data: bytes, *, keep_existing: bool = False) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # readable by this user alone
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        if keep_existing:
+            with suppress(FileExistsError):
+                os.link(name, path)
+        else:
+            Path(name).replace(path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+class CompiledCache:
+    """Compiled modules by digest and engine, at most ``CACHE_FILES``. A cache that cannot be used is no error."""
+
+    def __init__(self, engine: str) -> None:
+        self._engine = engine
+        self.hits = 0
+        self.misses = 0
+
+    def get(self, digest: str) -> bytes | None:
+        """The code for a module's digest, or None."""
+        path = self._path(digest)
+        try:
+            header, code = unseal(path.read_bytes(), str(path))
+            os.utime(path)
+        except (OSError, ModuleError, DeniedError):
+            self.misses += 1
+            return None
+        fits = header.digest == digest and header.engine == self._engine
+        self.hits += fits
+        self.misses += not fits
+        return code if fits else None
+
+    def put(self, digest: str, name: str, serialize: Callable[[], bytes | bytearray]) -> None:
+        """Keep a module's code."""
+        path = self._path(digest)
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_atomically(path, seal(Header(name, digest, self._engine), bytes(serialize())))
+            self._trim(path.parent)
+
+    def _path(self, digest: str) -> Path:
+        key = hashlib.sha256(f"{digest} {self._engine}".encode()).hexdigest()
+        return cache_dir() / "compiled" / f"{key}.cwasm"
+
+    @staticmethod
+    def _trim(folder: Path) -> None:
+        files = sorted(folder.glob("*.cwasm"), key=lambda path: path.stat().st_mtime)
+        for path in files[: max(0, len(files) - CACHE_FILES)]:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,109 @@
+"""Why a guest failed, said once and for people: wasmtime's traps as the errors of the tree."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import wasmtime
+
+from weft.core.errors import (
+    GuestError,
+    GuestExit,
+    GuestFailed,
+    GuestTrap,
+    MemoryLimitError,
+    TimeLimitError,
+    WeftError,
+)
+from weft.core.units import format_duration, format_size
+from weft.wasm.engine import STACK
+
+if TYPE_CHECKING:
+    from weft.wasm.instance import Instance
+
+NEAR = 0.9
+"""A guest that fails with this share of its memory limit in use failed for want of memory."""
+
+_CURES = {
+    "STACK_OVERFLOW": (f"its stack of {format_size(STACK)} overflowed", "recurse less deeply, or use the heap"),
+    "UNREACHABLE": ("it gave up (unreachable)", "its language's panic or abort; build with names to see where"),
+    "MEMORY_OUT_OF_BOUNDS": ("it touched memory outside its own", ""),
+    "INTEGER_DIVISION_BY_ZERO": ("it divided by zero", ""),
+}
+
+
+def guest_error(instance: Instance, error: Exception, seconds: float) -> WeftError:
+    """The error for a call that did not return, from wasmtime's trap or error."""
+    name = instance.settings.name
+    if instance.fatal is not None:
+        return instance.fatal.at(name)
+    if instance.expired():
+        return TimeLimitError(
+            f"ran longer than its {format_duration(seconds)}" + _because(instance),
+            where=name,
+            cure="raise limits.time (--timeout), or look for an endless loop",
+        )
+    if isinstance(error, wasmtime.ExitTrap):
+        return _memory_error(instance) or GuestExit(error.code, _because(instance), where=name, cure=instance.cure)
+    return _memory_error(instance) or _trap_error(instance, error)
+
+
+def refused(instance: Instance, function: str, code: int) -> WeftError:
+    """The error for an export that returned non-zero."""
+    because = _because(instance) or "; it gave no reason"
+    return _memory_error(instance) or GuestFailed(
+        f"{function} returned {code}{because}", where=instance.settings.name, cure=instance.cure
+    )
+
+
+def host_fault(name: str, error: BaseException) -> WeftError:
+    """A defect of the host itself, contained: the frame fails, the process lives."""
+    return GuestError(
+        f"the host failed in a call of the guest: {type(error).__name__}: {error}",
+        where=name,
+        cure="this is a defect of Weft; please report it",
+    )
+
+
+def memory_limit(instance: Instance) -> str:
+    """The limit as people read it."""
+    return format_size(instance.settings.limits.memory)
+
+
+def _memory_error(instance: Instance) -> WeftError | None:
+    size = instance.memory.size
+    if size < NEAR * instance.settings.limits.memory:
+        return None
+    return MemoryLimitError(
+        f"failed with {format_size(size)} of its {memory_limit(instance)} of memory in use" + _because(instance),
+        where=instance.settings.name,
+        cure="raise limits.memory (--memory), or look for what keeps growing",
+    )
+
+
+def _trap_error(instance: Instance, error: Exception) -> WeftError:
+    code = error.trap_code.name if isinstance(error, wasmtime.Trap) and error.trap_code else ""
+    what, cure = _CURES.get(code, (_last_line(error), ""))
+    place = _place(error)
+    return GuestTrap(
+        f"trapped{place}: {what}" + _because(instance), where=instance.settings.name, cure=instance.cure or cure
+    )
+
+
+def _because(instance: Instance) -> str:
+    """The refusals and last words that came before, which often are the reason."""
+    parts = [*instance.notes]
+    if instance.notes_dropped:
+        parts.append(f"and {instance.notes_dropped} more")
+    if words := instance.output.last_words():
+        parts.append(f"its last words: {words}")
+    return f"; {'; '.join(parts)}" if parts else ""
+
+
+def _place(error: Exception) -> str:
+    names = [frame.func_name for frame in error.frames] if isinstance(error, wasmtime.Trap) else []
+    return f" in {names[0]}" if names and names[0] else ""
+
+
+def _last_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[-1].strip().removeprefix("wasm trap: ")

@@ -1,0 +1,78 @@
+"""The host-function guard: a host function returns a number, whatever happens in it.
+
+A guest must not be able to make the host raise, and an exception must never pass through wasm frames. So a
+host function says no by raising :class:`Refusal`; the guard turns that, and every error of the layers below,
+into the host module's own errno and leaves the reason with the instance, for the error a person will read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal, Protocol
+
+from weft.core.errors import (
+    DeniedError,
+    InputError,
+    MediaError,
+    NotFoundError,
+    TensorError,
+    UnavailableError,
+    WeftError,
+)
+from weft.wasm.native import Stop
+
+Kind = Literal["invalid", "encoding", "not_found", "too_small", "too_large", "denied", "unsupported", "busy", "failed"]
+
+_KINDS: tuple[tuple[type[WeftError], Kind], ...] = (
+    (DeniedError, "denied"),
+    (NotFoundError, "not_found"),
+    (TensorError, "invalid"),
+    (MediaError, "failed"),
+    (InputError, "encoding"),
+    (UnavailableError, "unsupported"),
+)
+
+
+class Refusal(Exception):
+    """A host function's no: the kind that becomes an errno, and the reason for people."""
+
+    def __init__(self, kind: Kind, reason: str = "") -> None:
+        super().__init__(reason)
+        self.kind: Kind = kind
+        self.reason = reason
+
+
+class Notes(Protocol):
+    """Where reasons are kept."""
+
+    def note(self, text: str, cure: str = "") -> None:
+        """Keep one line, and what would help, for the error a person will read."""
+
+
+def guarded(
+    function: Callable[..., int | None], label: str, errno: Mapping[Kind, int], notes: Notes
+) -> Callable[..., int]:
+    """``function`` as the guest calls it: returns its result (None is 0), or an errno. Never raises but Stop."""
+
+    def call(*args: int) -> int:
+        try:
+            return function(*args) or 0
+        except Refusal as refusal:
+            if refusal.reason:
+                notes.note(f"{label}: {refusal.reason}")
+            return errno[refusal.kind]
+        except Stop:
+            raise
+        except WeftError as error:
+            notes.note(f"{label}: {error.what}", error.cure)
+            return errno[kind_of(error)]
+        except Exception as error:  # noqa: BLE001 - an engine or a codec may raise anything; the guest gets an errno
+            notes.note(f"{label}: {type(error).__name__}: {error}")
+            return errno["failed"]
+
+    return call
+
+
+def kind_of(error: WeftError) -> Kind:
+    """The kind of refusal that an error of the layers below amounts to."""
+    return next((kind for cls, kind in _KINDS if isinstance(error, cls)), "failed")

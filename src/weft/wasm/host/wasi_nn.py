@@ -1,0 +1,240 @@
+"""``wasi_ephemeral_nn``: inference for core modules (wasi-nn, witx form, with what WasmEdge's guests add).
+
+Spec: https://github.com/WebAssembly/wasi-nn. A guest names a model it was granted, or brings its bytes where
+``nn.load`` is granted; it never names a path.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+from weft.core.errors import DeniedError
+from weft.core.model import Model, ModelOptions, Port
+from weft.core.suggest import did_you_mean
+from weft.core.tensor import Tensor
+from weft.wasm.guard import Kind, Refusal
+from weft.wasm.host.base import HostModule, exported
+from weft.wasm.host.nn_tensors import read_tensor
+
+if TYPE_CHECKING:
+    from weft.wasm.instance import Instance
+
+MAX_PARTS = 8
+"""Byte buffers one model may come in; OpenVINO IR has two."""
+
+_BUILDER = struct.Struct("<II")
+_DEVICES = {0: "cpu", 1: "cuda", 2: "npu", 3: "cpu"}
+Item = TypeVar("Item")
+
+
+@dataclass(slots=True)
+class Context:
+    """One execution context: a model, the inputs set so far and the outputs of the last inference."""
+
+    model: Model
+    inputs: dict[str, Tensor] = field(default_factory=dict)
+    outputs: dict[str, Tensor] | None = None
+
+
+class WasiNN(HostModule):
+    """wasi-nn. Functions return 0, or the errno of the specification."""
+
+    name = "wasi_ephemeral_nn"
+    grant = "models by name (models:, --model); the guest's own bytes with nn.load (allow:, --allow)"
+    errno: ClassVar[dict[Kind, int]] = {
+        "invalid": 1,
+        "encoding": 2,
+        "busy": 4,
+        "failed": 5,
+        "unsupported": 6,
+        "too_small": 7,
+        "too_large": 7,
+        "not_found": 8,
+        "denied": 8,
+    }
+
+    def __init__(self, instance: Instance) -> None:
+        super().__init__(instance)
+        self._graphs: dict[int, Model] = {}
+        self._contexts: dict[int, Context] = {}
+        self._next_graph = 0
+        self._next_context = 0
+
+    def close(self) -> None:
+        """Let go of every model and tensor."""
+        self._graphs.clear()
+        self._contexts.clear()
+
+    # --- graphs ------------------------------------------------------------------------
+
+    @exported("(i32 i32 i32 i32 i32) -> (i32)")
+    def load(self, parts_ptr: int, count: int, _encoding: int, target: int, graph_out: int) -> None:
+        """Load a model from the guest's own bytes. The encoding is a hint; the bytes say what they are."""
+        if "nn.load" not in self.instance.settings.grants.allow:
+            raise DeniedError(
+                "the guest brings its own model, which was not granted",
+                cure="grant it with allow: [nn.load] (--allow nn.load), or grant a model by name",
+            )
+        if not 0 < count <= MAX_PARTS:
+            raise Refusal("invalid", f"a model in {count} parts; 1 to {MAX_PARTS}")
+        if target not in _DEVICES:
+            raise Refusal("invalid", f"no target {target}; 0 cpu, 1 gpu, 2 tpu, 3 auto")
+        builders = [self.memory.unpack(_BUILDER, parts_ptr + index * _BUILDER.size) for index in range(count)]
+        parts = [self.memory.read(ptr, length) for ptr, length in builders]
+        options = ModelOptions(device=_DEVICES[target])
+        self._add_graph(lambda: self.instance.settings.services.models.load_bytes(parts, options), graph_out)
+
+    @exported("(i32 i32 i32) -> (i32)")
+    def load_by_name(self, name_ptr: int, name_len: int, graph_out: int) -> None:
+        """A granted model, which the host has loaded already."""
+        name = self.memory.text(name_ptr, name_len)
+        self._add_graph(lambda: self._granted(name), graph_out)
+
+    @exported("(i32 i32 i32 i32 i32) -> (i32)")
+    def load_by_name_with_config(
+        self, name_ptr: int, name_len: int, config_ptr: int, config_len: int, graph_out: int
+    ) -> None:
+        """As load_by_name; the config must be JSON. Engine and device are the operator's choice, not the guest's."""
+        config = self.memory.text(config_ptr, config_len)
+        try:
+            json.loads(config or "{}")
+        except (ValueError, RecursionError):
+            raise Refusal("invalid", "the config is not JSON") from None
+        self.load_by_name(name_ptr, name_len, graph_out)
+
+    @exported("(i32) -> (i32)")
+    def unload(self, graph: int) -> None:
+        """Forget a graph; its contexts live on."""
+        _get(self._graphs, graph, "graph")
+        del self._graphs[graph]
+
+    # --- contexts ----------------------------------------------------------------------
+
+    @exported("(i32 i32) -> (i32)")
+    def init_execution_context(self, graph: int, context_out: int) -> None:
+        """A context for a graph."""
+        model = _get(self._graphs, graph, "graph")
+        self._check_handles()
+        self.memory.write_u32(context_out, self._next_context)
+        self._contexts[self._next_context] = Context(model)
+        self._next_context += 1
+
+    @exported("(i32) -> (i32)")
+    def finalize_execution_context(self, context: int) -> None:
+        """Forget a context."""
+        _get(self._contexts, context, "context")
+        del self._contexts[context]
+
+    @exported("(i32 i32 i32) -> (i32)")
+    def set_input(self, context: int, index: int, tensor_ptr: int) -> None:
+        """Set an input by its number."""
+        state = _get(self._contexts, context, "context")
+        self._set(state, _port(state.model.info.inputs, index, "input"), tensor_ptr)
+
+    @exported("(i32 i32 i32 i32) -> (i32)")
+    def set_input_by_string(self, context: int, name_ptr: int, name_len: int, tensor_ptr: int) -> None:
+        """Set an input by its name."""
+        state = _get(self._contexts, context, "context")
+        self._set(state, _named(state.model.info.inputs, self.memory.text(name_ptr, name_len), "input"), tensor_ptr)
+
+    @exported("(i32) -> (i32)")
+    def compute(self, context: int) -> None:
+        """Run the model on the inputs that were set."""
+        state = _get(self._contexts, context, "context")
+        state.outputs = None
+        state.outputs = state.model.infer(state.inputs)
+
+    @exported("(i32 i32 i32 i32 i32) -> (i32)")
+    def get_output(self, context: int, index: int, ptr: int, capacity: int, written_out: int) -> None:
+        """Copy an output by its number; too small a buffer gets the size and 7."""
+        state = _get(self._contexts, context, "context")
+        self._give(state, _port(state.model.info.outputs, index, "output"), ptr, capacity, written_out)
+
+    @exported("(i32 i32 i32 i32 i32 i32) -> (i32)")
+    def get_output_by_string(
+        self, context: int, name_ptr: int, name_len: int, ptr: int, capacity: int, written_out: int
+    ) -> None:
+        """Copy an output by its name."""
+        state = _get(self._contexts, context, "context")
+        port = _named(state.model.info.outputs, self.memory.text(name_ptr, name_len), "output")
+        self._give(state, port, ptr, capacity, written_out)
+
+    # The "single" forms are for models that answer piece by piece; one inference is one piece.
+
+    @exported("(i32) -> (i32)")
+    def compute_single(self, context: int) -> None:
+        """As compute."""
+        self.compute(context)
+
+    @exported("(i32 i32 i32 i32 i32) -> (i32)")
+    def get_output_single(self, context: int, index: int, ptr: int, capacity: int, written_out: int) -> None:
+        """As get_output."""
+        self.get_output(context, index, ptr, capacity, written_out)
+
+    @exported("(i32) -> (i32)")
+    def fini_single(self, context: int) -> None:
+        """Forget the last outputs."""
+        _get(self._contexts, context, "context").outputs = None
+
+    # --- helpers -----------------------------------------------------------------------
+
+    def _granted(self, name: str) -> Model:
+        models = self.instance.settings.models
+        if name in models:
+            return models[name]
+        function = self.instance.settings.name
+        cure = did_you_mean(name, models) or f"add '{name}' to models: of function '{function}' (--model {name}=FILE)"
+        raise DeniedError(f"no model '{name}' was granted", where=function, cure=cure)
+
+    def _add_graph(self, load: Callable[[], Model], graph_out: int) -> None:
+        self._check_handles()
+        self.memory.view(graph_out, 4)  # a bad pointer must not cost a load
+        model = load()
+        self.memory.write_u32(graph_out, self._next_graph)
+        self._graphs[self._next_graph] = model
+        self._next_graph += 1
+
+    def _check_handles(self) -> None:
+        limit = self.instance.settings.limits.handles
+        if len(self._graphs) + len(self._contexts) >= limit:
+            raise Refusal("too_large", f"{limit} graphs and contexts are open, which is limits.handles; close some")
+
+    def _set(self, state: Context, port: Port, tensor_ptr: int) -> None:
+        state.inputs[port.name] = read_tensor(self.memory, tensor_ptr, port, state.model.info.layout)
+
+    def _give(self, state: Context, port: Port, ptr: int, capacity: int, written_out: int) -> None:
+        if state.outputs is None:
+            raise Refusal("failed", "an output is asked for before compute succeeded")
+        data = state.outputs[port.name].bytes_view()
+        self.memory.write_u32(written_out, data.size)
+        if data.size > capacity & 0xFFFFFFFF:
+            raise Refusal(
+                "too_small", f"output '{port.name}' has {data.size} bytes, the buffer {capacity & 0xFFFFFFFF}"
+            )
+        self.memory.write(ptr, data)
+
+
+def _get(table: dict[int, Item], handle: int, what: str) -> Item:
+    try:
+        return table[handle]
+    except KeyError:
+        raise Refusal("invalid", f"no {what} {handle}") from None
+
+
+def _port(ports: tuple[Port, ...], index: int, what: str) -> Port:
+    if 0 <= index < len(ports):
+        return ports[index]
+    raise Refusal("invalid", f"no {what} number {index}; the model has {len(ports)}")
+
+
+def _named(ports: tuple[Port, ...], name: str, what: str) -> Port:
+    for port in ports:
+        if port.name == name:
+            return port
+    names = [port.name for port in ports]
+    hint = did_you_mean(name, names) or f"the model has {', '.join(names)}"
+    raise Refusal("not_found", f"no {what} '{name}'; {hint}")

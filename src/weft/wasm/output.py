@@ -1,0 +1,248 @@
+"""What a guest says: emitted frames, standard output, standard error and log lines, each bounded."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from weft.core.errors import NotFoundError, OutputLimitError
+from weft.core.frame import Frame
+from weft.core.suggest import did_you_mean
+from weft.core.units import format_size
+
+if TYPE_CHECKING:
+    from weft.wasm.instance import Instance
+    from weft.wasm.program import Settings
+
+LAST_WORDS = 1024
+"""Bytes of standard error kept for error messages."""
+
+MAX_LINE = 4096
+"""Bytes of one log line; the rest is cut."""
+
+
+class Output(Protocol):
+    """Where a guest's standard output and error go."""
+
+    def stdout(self, data: bytes) -> int | None:
+        """Take what was printed; a negative errno tells the guest it failed."""
+
+    def stderr(self, data: bytes) -> int | None:
+        """As :meth:`stdout`."""
+
+    def last_words(self) -> str:
+        """The end of standard error, for an error message."""
+
+    def begin(self) -> None:
+        """A new frame, a new allowance."""
+
+
+class Emitted:
+    """The frames a guest emits for one frame, within its limits."""
+
+    __slots__ = ("_bytes", "_limits", "_name", "_outputs", "frames")
+
+    def __init__(self, settings: Settings) -> None:
+        self.frames: list[Frame] = []
+        self._bytes = 0
+        self._limits = settings.limits
+        self._outputs = settings.outputs
+        self._name = settings.name
+
+    def check(self, stream: str, size: int) -> None:
+        """Raise OutputLimitError or NotFoundError when a payload of ``size`` bytes may not be emitted."""
+        if stream and self._outputs and stream not in self._outputs:
+            cure = did_you_mean(stream, self._outputs) or f"add '{stream}' to outputs of function '{self._name}'"
+            raise NotFoundError(
+                f"emits to stream '{stream}', which is none of its outputs", where=self._name, cure=cure
+            )
+        if len(self.frames) >= self._limits.emits:
+            raise OutputLimitError(
+                f"emitted more than {self._limits.emits} frames for one", where=self._name, cure="raise limits.emits"
+            )
+        if self._bytes + size > self._limits.output:
+            limit = format_size(self._limits.output)
+            raise OutputLimitError(
+                f"emitted more than {limit} for one frame", where=self._name, cure="raise limits.output"
+            )
+
+    def add(self, frame: Frame) -> None:
+        """Keep a frame that was checked."""
+        self._bytes += len(frame.payload)
+        self.frames.append(frame)
+
+
+class Tail:
+    """The last bytes of a stream."""
+
+    def __init__(self) -> None:
+        self._data = b""
+
+    def add(self, data: bytes) -> None:
+        """Remember the end."""
+        self._data = (self._data + data)[-LAST_WORDS:]
+
+    def text(self) -> str:
+        """The last lines on one line."""
+        return " | ".join(
+            line.strip() for line in self._data.decode(errors="replace").splitlines()[-3:] if line.strip()
+        )
+
+    def clear(self) -> None:
+        """Forget."""
+        self._data = b""
+
+
+class Lines:
+    """Bytes to whole lines, each at most ``MAX_LINE`` long."""
+
+    def __init__(self, take: Callable[[str], None]) -> None:
+        self._take = take
+        self._rest = b""
+
+    def add(self, data: bytes) -> None:
+        """Pass on every line that is complete."""
+        *lines, rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._take(line[:MAX_LINE].decode(errors="replace"))
+        self._rest = rest[:MAX_LINE]
+
+
+class GuestLog:
+    """A guest's log lines, at most ``per_frame``; more are dropped, and counted in ``dropped``."""
+
+    def __init__(self, logger: logging.Logger, per_frame: int) -> None:
+        self._logger = logger
+        self._limit = per_frame
+        self._lines = 0
+        self.dropped = 0
+
+    def begin(self) -> None:
+        """A new frame, a new allowance."""
+        if self._lines > self._limit:
+            self._logger.warning("%d log lines dropped (limits.logs is %d)", self._lines - self._limit, self._limit)
+        self._lines = 0
+
+    def line(self, level: int, text: str) -> None:
+        """Log one line."""
+        self._lines += 1
+        if self._lines > self._limit:
+            self.dropped += 1
+        else:
+            self._logger.log(level, "%s", text)
+
+
+class Counted:
+    """Counts printed bytes and stops the guest at its limit."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._limit = instance.settings.limits.stdout
+        self._printed = 0
+
+    def add(self, size: int) -> bool:
+        """False when the limit is reached; the guest is then being stopped."""
+        self._printed += size
+        if self._printed <= self._limit:
+            return True
+        self._instance.stop(
+            OutputLimitError(
+                f"printed more than {format_size(self._limit)}",
+                where=self._instance.settings.name,
+                cure="raise limits.stdout, or look for what prints for ever",
+            )
+        )
+        return False
+
+    def clear(self) -> None:
+        """A new frame, a new allowance."""
+        self._printed = 0
+
+
+class LoggedOutput:
+    """For functions whose result is not what they print: both streams go to the log."""
+
+    def __init__(self, instance: Instance, log: GuestLog) -> None:
+        self._count = Counted(instance)
+        self._out = Lines(lambda line: log.line(logging.INFO, line))
+        self._err = Lines(lambda line: log.line(logging.WARNING, line))
+        self._tail = Tail()
+
+    def stdout(self, data: bytes) -> int | None:
+        """Log it."""
+        return self._take(data, self._out)
+
+    def stderr(self, data: bytes) -> int | None:
+        """Log it and remember the end."""
+        self._tail.add(data)
+        return self._take(data, self._err)
+
+    def last_words(self) -> str:
+        """The end of standard error."""
+        return self._tail.text()
+
+    def begin(self) -> None:
+        """A new frame, a new allowance."""
+        self._count.clear()
+        self._tail.clear()
+
+    def _take(self, data: bytes, lines: Lines) -> int | None:
+        if not self._count.add(len(data)):
+            return -errno.ENOSPC
+        lines.add(data)
+        return None
+
+
+class CapturedOutput:
+    """For commands: standard output is the result, standard error goes to the log (or to ``echo``).
+
+    Args:
+        instance: whose limits count.
+        log: where lines of standard error go.
+        out: takes standard output as it comes, instead of keeping it.
+        err: takes standard error as it comes, instead of logging it.
+    """
+
+    def __init__(
+        self,
+        instance: Instance,
+        log: GuestLog,
+        out: Callable[[bytes], object] | None = None,
+        err: Callable[[bytes], object] | None = None,
+    ) -> None:
+        self._parts: list[bytes] = []
+        self._count = Counted(instance)
+        self._out = out or self._parts.append
+        self._err = err or Lines(lambda line: log.line(logging.WARNING, line)).add
+        self._tail = Tail()
+
+    def stdout(self, data: bytes) -> int | None:
+        """Keep it, within the limit."""
+        return self._take(data, self._out)
+
+    def stderr(self, data: bytes) -> int | None:
+        """Pass it on and remember the end; it counts towards the same limit."""
+        self._tail.add(data)
+        return self._take(data, self._err)
+
+    def last_words(self) -> str:
+        """The end of standard error."""
+        return self._tail.text()
+
+    def begin(self) -> None:
+        """A command lives for one frame: nothing to forget."""
+
+    def result(self) -> bytes:
+        """All that was printed to standard output."""
+        return b"".join(self._parts)
+
+    def _take(self, data: bytes, take: Callable[[bytes], object]) -> int | None:
+        if not self._count.add(len(data)):
+            return -errno.ENOSPC
+        try:
+            take(data)
+        except OSError as error:  # the reader of our own output went away
+            return -(error.errno or errno.EIO)
+        return None

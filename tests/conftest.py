@@ -1,0 +1,35 @@
+"""Fixtures every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+def missing(what: str, cure: str) -> None:
+    """A prerequisite is not there: a failure in CI, a skip with its reason on a laptop."""
+    message = f"{what} is missing: {cure}"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of reference models, pictures and the video."""
+    folder = Path(os.environ.get("WEFT_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not (folder / "expected.json").is_file():
+        missing("the reference data", "set WEFT_DATA to its folder")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's own cache or settings."""
+    base = tmp_path_factory.getbasetemp()
+    monkeypatch.setenv("WEFT_CACHE", str(base / "cache"))
+    monkeypatch.setenv("WEFT_CONFIG", str(base / "config"))
