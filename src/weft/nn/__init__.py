@@ -1,0 +1,1 @@
+"""Models: loaded once per process, shared, and run by one of several engines."""
