@@ -1,0 +1,1 @@
+"""Where frames leave, one file each."""

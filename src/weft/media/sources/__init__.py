@@ -1,0 +1,1 @@
+"""Where frames enter, one file each."""
