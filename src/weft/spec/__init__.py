@@ -1,0 +1,1 @@
+"""Documents people write: YAML in, checked models out, every mistake reported at once."""

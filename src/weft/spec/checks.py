@@ -1,0 +1,149 @@
+"""Checks across a pipeline document: what no single value can be blamed for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from weft.core.suggest import did_you_mean, nearest
+from weft.spec.document import Mistake
+from weft.spec.graph import Graph, Stage, graph_of, section
+
+
+def check_graph(document: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Streams that nobody emits, names used twice, cycles, and files whose frames would be dropped."""
+    graph = graph_of(document)
+    yield from _names(document)
+    yield from _producers(graph)
+    yield from _unknown_inputs(graph)
+    yield from _cycles(graph)
+    yield from _drops(graph)
+    yield from _idle_queues(document)
+
+
+def _names(document: Mapping[str, Any]) -> Iterator[Mistake]:
+    sources = dict(section(document, "sources"))
+    for name, _ in section(document, "functions"):
+        if name in sources:
+            yield ("functions", name), "has the name of a source", "rename one: stages are told apart by name"
+
+
+def _producers(graph: Graph) -> Iterator[Mistake]:
+    """A stream has one producer. Only streams of failed frames may be shared, and only among themselves."""
+    for stream, stages in graph.producers.items():
+        first, *others = stages
+        for other in others:
+            if other.name == first.name or (first.errors == stream and other.errors == stream):
+                continue
+            message = f"emits to the stream '{stream}', as {_show(first)} does"
+            yield other.path, message, "give each its own stream; a reader may list several, or use a pattern"
+    for stage in graph.stages:
+        if stage.errors is not None and stage.errors in stage.outputs:
+            yield (*stage.path, "on_error"), f"sends failed frames to '{stage.errors}', its own output", "name another"
+
+
+def _unknown_inputs(graph: Graph) -> Iterator[Mistake]:
+    if not all(stage.complete for stage in graph.stages):
+        return
+    for stage in graph.stages:
+        for index, written in stage.inputs:
+            if not graph.matching(stage, written):
+                what = "matches no stream" if "*" in written else "is no stream"
+                yield (*stage.path, "inputs", index), f"'{written}' {what}", _known_streams(written, graph)
+
+
+def _known_streams(written: str, graph: Graph) -> str:
+    streams = sorted(graph.producers)
+    if not streams:
+        return "no source or function emits anything yet"
+    shown = ", ".join(streams[:8]) + (" …" if len(streams) > 8 else "")
+    return did_you_mean(written, streams) or f"the streams are {shown}"
+
+
+def _cycles(graph: Graph) -> Iterator[Mistake]:
+    if cycle := graph.cycle():
+        names = " → ".join(stage.name for stage in cycle)
+        yield (*cycle[0].path, "inputs"), f"the functions feed each other in a circle: {names}", "break it up"
+
+
+def _drops(graph: Graph) -> Iterator[Mistake]:
+    for stage in graph.stages:
+        if not stage.overflow.startswith("drop"):
+            continue
+        files = [stage] if stage.kind == "sources" else graph.sources(stage)
+        files = [source for source in files if not source.live]
+        if files and stage.kind != "sources":
+            message = f"{stage.overflow} would drop frames of '{files[0].name}', which is not live"
+            yield (*stage.path, "queue", "overflow"), message, "use block: frames from a file are never dropped"
+
+
+def _idle_queues(document: Mapping[str, Any]) -> Iterator[Mistake]:
+    for name, source in section(document, "sources"):
+        if source.get("type") == "pattern" and source.get("queue") and source.get("realtime") is not True:
+            message = "has a queue, but is not live: it is as fast as its frames are taken"
+            yield ("sources", name, "queue"), message, "add realtime: true, or remove the queue"
+
+
+def warnings_of(graph: Graph) -> Iterator[Mistake]:
+    """What is allowed but looks forgotten: streams that nobody reads."""
+    for stage in graph.stages:
+        for stream in dict.fromkeys(stage.emits):
+            if not graph.readers(stream):
+                yield stage.path, f"nobody reads the stream '{stream}'", "add it to the inputs of a function or sink"
+
+
+def check_files(folder: Path) -> Any:
+    """A check that the files a document names are there; relative ones stand in ``folder``."""
+
+    def check(document: Mapping[str, Any]) -> Iterator[Mistake]:
+        for name, source in section(document, "sources"):
+            if source.get("type") in ("video", "pictures", "lines"):
+                yield from _file(folder, ("sources", name, "path"), source.get("path"))
+        for name, function in section(document, "functions"):
+            yield from _function_files(folder, ("functions", name), function)
+
+    return check
+
+
+def _function_files(folder: Path, path: tuple[str, ...], function: Mapping[str, Any]) -> Iterator[Mistake]:
+    yield from _file(folder, (*path, "wasm"), function.get("wasm"))
+    models = function.get("models")
+    for name, model in models.items() if isinstance(models, Mapping) else ():
+        written = model.get("path") if isinstance(model, Mapping) else model
+        yield from _file(folder, (*path, "models", name), written)
+    config = function.get("config")
+    for key, value in config.items() if isinstance(config, Mapping) else ():
+        if isinstance(value, str) and value.startswith("@") and not value.startswith("@@"):
+            yield from _file(folder, (*path, "config", key), value[1:])
+    grants = function.get("grants")
+    dirs = grants.get("dirs") if isinstance(grants, Mapping) else None
+    for index, text in enumerate(dirs if isinstance(dirs, list | tuple) else ()):
+        if isinstance(text, str):
+            yield from _file(folder, (*path, "grants", "dirs", index), text.partition(":")[0])
+
+
+def _file(folder: Path, path: tuple[str | int, ...], written: Any) -> Iterator[Mistake]:
+    if not isinstance(written, str) or not written or written == "-" or "://" in written:
+        return
+    try:
+        (folder / written).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        yield path, f"there is no file '{written}'", _neighbour(folder / written) or f"looked in {folder.absolute()}"
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it has a character no path may have"
+        yield path, f"cannot read '{written[:80]}'", str(reason)
+
+
+def _neighbour(missing: Path) -> str:
+    """The file next to a missing one whose name is most like it."""
+    try:
+        names = [entry.name for entry in missing.parent.iterdir()]
+    except OSError:
+        return ""
+    found = nearest(missing.name, names)
+    return f"did you mean '{found}'?" if found else ""
+
+
+def _show(stage: Stage) -> str:
+    return f"{stage.kind.removesuffix('s')} '{stage.name}'"

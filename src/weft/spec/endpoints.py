@@ -1,0 +1,174 @@
+"""Where frames enter and leave a pipeline: sources, sinks and the queues before stages."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from weft.spec.values import AsTuple, FilePath, Part, PictureSize, StreamName, StreamPattern, Text
+
+Overflow = Literal["block", "drop_oldest", "drop_newest"]
+Encoding = Literal["jpeg", "raw"]
+MAX_INPUTS = 32
+
+
+class Queue(Part):
+    """Where frames wait before a stage.
+
+    A full queue that blocks holds back everything before it, up to the source. Frames may be dropped only
+    where all of them come from live sources: frames from a file are never dropped. What a queue drops is
+    counted in the summary.
+    """
+
+    size: int = Field(default=8, ge=1, le=65_536, description="How many frames may wait.")
+    overflow: Overflow = Field(
+        default="block",
+        description="What happens when the queue is full: `block` holds the stage before it back, `drop_oldest` "
+        "and `drop_newest` drop a frame and count it.",
+    )
+
+
+class LiveQueue(Queue):
+    """Where frames wait as they come out of a live source. It drops rather than falls behind."""
+
+    size: int = Field(default=4, ge=1, le=65_536, description="How many frames may wait.")
+    overflow: Overflow = Field(
+        default="drop_oldest",
+        description="What happens when the queue is full: `drop_oldest` keeps the newest frames, `drop_newest` the "
+        "ones that wait, `block` makes the device wait.",
+    )
+
+
+class SourceBase(Part):
+    """What all sources share."""
+
+    stream: StreamName | None = Field(
+        default=None, description="The stream the frames go to; the source's own name if absent."
+    )
+
+
+_LIMIT = "End after this many frames."
+_LOOP = "Begin again at the end, for ever."
+_ENCODING = "`jpeg`: payloads are JPEG, encoded only if somebody reads them. `raw`: payloads are RGB8 rows."
+
+
+class VideoSource(SourceBase):
+    """The frames of a video file, as fast as they are taken. Never drops a frame."""
+
+    type: Literal["video"] = Field(description="`video`.")
+    path: FilePath = Field(description="The video file.")
+    loop: bool = Field(default=False, description=_LOOP)
+    limit: int | None = Field(default=None, ge=1, description=_LIMIT)
+    encoding: Encoding = Field(default="jpeg", description=_ENCODING)
+
+
+class CameraSource(SourceBase):
+    """A camera of this machine or on the network. It is live: frames nobody is ready for are dropped and counted."""
+
+    type: Literal["camera"] = Field(description="`camera`.")
+    device: Text = Field(
+        default="/dev/video0", min_length=1, description="A device file, its number, or an `rtsp://` address."
+    )
+    size: PictureSize | None = Field(default=None, description="The picture size to ask for, like `640x480`.")
+    fps: float | None = Field(default=None, gt=0, le=1000, description="Frames per second to ask for.")
+    limit: int | None = Field(default=None, ge=1, description=_LIMIT)
+    encoding: Encoding = Field(default="jpeg", description=_ENCODING)
+    queue: LiveQueue = Field(default_factory=LiveQueue, description="Where frames wait as they arrive.")
+
+
+class PicturesSource(SourceBase):
+    """The pictures of a folder, in the order of their names. Payloads are the files' own bytes."""
+
+    type: Literal["pictures"] = Field(description="`pictures`.")
+    path: FilePath = Field(description="A folder of pictures, or one picture.")
+    loop: bool = Field(default=False, description=_LOOP)
+    limit: int | None = Field(default=None, ge=1, description=_LIMIT)
+
+
+class PatternSource(SourceBase):
+    """A moving test pattern. With `realtime` it is live and keeps its rate; without, it is as fast as it is taken."""
+
+    type: Literal["pattern"] = Field(description="`pattern`.")
+    size: PictureSize = Field(default=(640, 480), description="The picture size, like `640x480`.")
+    fps: float = Field(default=25.0, gt=0, le=1000, description="Frames per second.")
+    frames: int | None = Field(default=None, ge=1, description="How many frames; without end if absent.")
+    realtime: bool = Field(default=False, description="Keep to `fps` by the clock, as a camera would.")
+    encoding: Encoding = Field(default="jpeg", description=_ENCODING)
+    queue: LiveQueue | None = Field(default=None, description="With `realtime`: where frames wait as they arise.")
+
+
+class LinesSource(SourceBase):
+    """The lines of a text file, one frame each, without the line's end."""
+
+    type: Literal["lines"] = Field(description="`lines`.")
+    path: FilePath = Field(description="The text file, or `-` for standard input.")
+    limit: int | None = Field(default=None, ge=1, description=_LIMIT)
+
+
+class SinkBase(Part):
+    """What all sinks share."""
+
+    inputs: Annotated[tuple[StreamPattern, ...], AsTuple] = Field(
+        min_length=1, max_length=MAX_INPUTS, description="The streams it takes; patterns such as `cam/*` are allowed."
+    )
+    queue: Queue = Field(default_factory=Queue, description="Where frames wait before it.")
+
+
+class ConsoleSink(SinkBase):
+    """Prints one line per frame to standard output."""
+
+    type: Literal["console"] = Field(description="`console`.")
+
+
+class JsonLinesSink(SinkBase):
+    """Writes one JSON object per frame: stream, sequence, time, headers and the payload."""
+
+    type: Literal["jsonl"] = Field(description="`jsonl`.")
+    path: FilePath = Field(description="The file to write.")
+
+
+class VideoSink(SinkBase):
+    """Writes a video, with the results drawn on the pictures they belong to.
+
+    Give it the picture stream and the result streams. A result is drawn on the picture of the same sequence.
+    """
+
+    type: Literal["video"] = Field(description="`video`.")
+    path: FilePath = Field(description="The video file to write.")
+    fps: float | None = Field(
+        default=None, gt=0, le=1000, description="Frames per second; those of the source if absent."
+    )
+
+
+class DirectorySink(SinkBase):
+    """Writes each payload to a file of its own, named by stream and sequence."""
+
+    type: Literal["directory"] = Field(description="`directory`.")
+    path: FilePath = Field(description="The folder to write to; made if it is not there.")
+
+
+def type_tag(value: Any) -> str | None:
+    """The tag of a source or sink: its ``type`` in angle brackets."""
+    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    return f"<{kind}>" if isinstance(kind, str) else None
+
+
+Source = Annotated[
+    Annotated[VideoSource, Tag("<video>")]
+    | Annotated[CameraSource, Tag("<camera>")]
+    | Annotated[PicturesSource, Tag("<pictures>")]
+    | Annotated[PatternSource, Tag("<pattern>")]
+    | Annotated[LinesSource, Tag("<lines>")],
+    Discriminator(type_tag),
+]
+"""Where frames enter, by ``type``."""
+
+Sink = Annotated[
+    Annotated[ConsoleSink, Tag("<console>")]
+    | Annotated[JsonLinesSink, Tag("<jsonl>")]
+    | Annotated[VideoSink, Tag("<video>")]
+    | Annotated[DirectorySink, Tag("<directory>")],
+    Discriminator(type_tag),
+]
+"""Where frames leave, by ``type``."""
