@@ -1,0 +1,1 @@
+"""Pipelines: the graph, its queues and workers, and the summary."""

@@ -1,0 +1,114 @@
+"""Where the sandbox meets models and pictures: functions as pipelines, the command line and programs load them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from weft.core.errors import NotFoundError
+from weft.core.limits import Grants, Limits
+from weft.core.model import Model, ModelOptions
+
+if TYPE_CHECKING:
+    from weft.nn.service import ModelService
+    from weft.wasm.function import Function, InstancePolicy
+    from weft.wasm.services import Services
+
+MAX_CONFIG_FILE = 16 * 2**20
+"""Bytes of a file that a config value may stand for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelGrant:
+    """A model file a function may load by name, and how it is to run."""
+
+    path: Path
+    options: ModelOptions = ModelOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionOptions:
+    """All that may be said of a function besides its module; see ``weft.wasm.program.Settings``.
+
+    ``config`` values that start with ``@`` stand for the text of a file; ``@@`` is a plain ``@``.
+    """
+
+    name: str = ""
+    abi: str | None = None
+    models: Mapping[str, ModelGrant] = field(default_factory=dict)
+    grants: Grants = field(default_factory=Grants)
+    limits: Limits = field(default_factory=Limits)
+    config: Mapping[str, str] = field(default_factory=dict)
+    args: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    policy: InstancePolicy = "reuse"
+    trust: bool = False
+    folder: Path = Path()
+
+
+@functools.cache
+def models() -> ModelService:
+    """The process's models: each loaded once."""
+    from weft.nn.service import ModelService
+
+    return ModelService()
+
+
+@functools.cache
+def services() -> Services:
+    """What host modules draw on."""
+    from weft.media.images import open_picture
+    from weft.media.tensors import fill_tensor
+    from weft.wasm.services import Services
+
+    return Services(models=_LazyModels(), open_picture=open_picture, fill_tensor=fill_tensor)
+
+
+class _LazyModels:
+    """The process's models, imported only when a guest brings one: most never do."""
+
+    def load(self, path: Path, options: ModelOptions = ModelOptions()) -> Model:
+        return models().load(path, options)
+
+    def load_bytes(self, parts: Sequence[bytes], options: ModelOptions = ModelOptions()) -> Model:
+        return models().load_bytes(parts, options)
+
+
+def load_function(path: Path, options: FunctionOptions) -> Function:
+    """A function ready to be instantiated: module compiled and linked, models loaded.
+
+    Raises NotFoundError, ModuleError, ModelError, UnavailableError, DeniedError, UsageError.
+    """
+    from weft.wasm.function import Function
+    from weft.wasm.program import Settings
+
+    settings = Settings(
+        name=options.name or path.stem,
+        services=services(),
+        models={name: models().load(grant.path, grant.options) for name, grant in options.models.items()},
+        grants=options.grants,
+        limits=options.limits,
+        config={key: config_text(value, options.folder) for key, value in options.config.items()},
+        args=options.args,
+        outputs=options.outputs,
+    )
+    return Function(path, settings, abi=options.abi, policy=options.policy, trust=options.trust)
+
+
+def config_text(value: str, folder: Path) -> str:
+    """A config value, read from its file where it starts with ``@``. Raises NotFoundError."""
+    if not value.startswith("@"):
+        return value
+    if value.startswith("@@"):
+        return value[1:]
+    path = folder / value[1:]
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_CONFIG_FILE).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotFoundError(
+            f"the config value cannot be read as text: {error}", where=str(path), cure="write @@ for a plain @"
+        ) from error

@@ -1,0 +1,101 @@
+"""Pipeline: load a document or join nodes by hand, then run it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from weft.flow.executor import Run, stopped_by_signals
+from weft.flow.graph import FunctionNode, Graph, SinkNode, SourceNode
+from weft.flow.summary import Summary
+from weft.flow.supervisor import ABORT_S, DRAIN_S
+
+PROGRESS_S = 0.25
+
+Progress = Callable[[Summary], None]
+
+
+class Pipeline:
+    """Sources, functions and sinks joined by named streams.
+
+    ::
+
+        summary = Pipeline.load("pipeline.yaml").run()
+
+        Pipeline(
+            sources=[SourceNode(name="belt", open=lambda: VideoFile("belt.mp4"))],
+            functions=[FunctionNode(name="count", open=python(count), inputs=("belt",))],
+            sinks=[SinkNode(name="results", open=lambda: JsonLines("out.jsonl"), inputs=("count",))],
+        ).run()
+
+    Args:
+        sources: where frames enter.
+        functions: what is done with them.
+        sinks: where results leave.
+        name: what it is called in summaries.
+        drain_s: seconds that what is queued has to get through after a stop or an error.
+        abort_s: seconds a thread then has to end what it is doing.
+    """
+
+    def __init__(
+        self,
+        *,
+        sources: Sequence[SourceNode],
+        functions: Sequence[FunctionNode] = (),
+        sinks: Sequence[SinkNode] = (),
+        name: str = "pipeline",
+        drain_s: float = DRAIN_S,
+        abort_s: float = ABORT_S,
+    ) -> None:
+        self.name = name
+        self._graph = Graph(tuple(sources), tuple(functions), tuple(sinks))
+        self._drain_s = drain_s
+        self._abort_s = abort_s
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Pipeline:
+        """The pipeline in a YAML file.
+
+        Raises DocumentError with all mistakes of the document, NotFoundError or InputError when it cannot be read.
+        """
+        from weft.flow.build import build  # pydantic, which pipelines made by hand do not need
+        from weft.spec.pipeline import load_pipeline
+
+        return build(load_pipeline(path))
+
+    def validate(self) -> None:
+        """Raises PipelineError when the nodes make no pipeline. Opens nothing."""
+        self._graph.check()
+
+    def start(self) -> Run:
+        """Run it on threads of its own and return at once. A pipeline may run again when it has ended."""
+        run = Run(self._graph, name=self.name, drain_s=self._drain_s, abort_s=self._abort_s)
+        return run.start()
+
+    def run(
+        self,
+        progress: Progress | None = None,
+        summary_path: str | os.PathLike[str] | None = None,
+        *,
+        check: bool = True,
+        progress_s: float = PROGRESS_S,
+    ) -> Summary:
+        """Run it to its end, or until SIGINT or SIGTERM if this is the main thread.
+
+        ``progress`` is called every ``progress_s`` seconds and once at the end, on this thread. The summary is
+        written to ``summary_path`` whatever happened. With ``check`` the error that ended the pipeline is raised;
+        without, it is in the summary.
+        """
+        run = Run(self._graph, name=self.name, drain_s=self._drain_s, abort_s=self._abort_s)
+        with stopped_by_signals(run), run:
+            # Never for ever: a signal that comes just as this thread begins to wait is only seen when it wakes.
+            while not run.wait(progress_s):
+                if progress is not None:
+                    progress(run.snapshot())
+        summary = run.snapshot()
+        if progress is not None:
+            progress(summary)
+        if summary_path is not None:
+            summary.save(Path(summary_path))
+        return summary.check() if check else summary

@@ -1,0 +1,61 @@
+"""A pipeline's document checked as far as that goes without running it: its modules are linked, its models sniffed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from weft.core.errors import DocumentError, Problem, WeftError
+
+if TYPE_CHECKING:
+    from weft.spec.pipeline import PipelineSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A pipeline that would start: its name, how many stages of each kind, and what looks forgotten."""
+
+    name: str
+    stages: dict[str, int]
+    warnings: tuple[Problem, ...]
+
+
+def validate_pipeline(path: Path) -> Checked:
+    """Check a pipeline's document, its files, modules and models.
+
+    Raises DocumentError with every mistake, and as :func:`weft.spec.pipeline.load_pipeline`.
+    """
+    from weft.spec.pipeline import load_pipeline
+
+    spec = load_pipeline(path)
+    problems = [problem for name in spec.functions for problem in _function_problems(spec, name)]
+    if problems:
+        raise DocumentError(problems, where=str(path))
+    stages = {"sources": len(spec.sources), "functions": len(spec.functions), "sinks": len(spec.sinks)}
+    return Checked(spec.name, stages, spec.warnings)
+
+
+def _function_problems(spec: PipelineSpec, name: str) -> Iterator[Problem]:
+    from weft.nn.formats import sniff_path
+
+    function = spec.functions[name]
+    for model, use in function.models.items():
+        try:
+            sniff_path(spec.resolve(use.path))
+        except WeftError as error:
+            yield Problem(f"functions.{name}.models.{model}", str(error.what), cure=error.cure)
+    try:
+        _link(spec, name)
+    except WeftError as error:
+        yield Problem(f"functions.{name}.wasm", str(error.what), cure=error.cure)
+
+
+def _link(spec: PipelineSpec, name: str) -> None:
+    """Compile and link a function's module without its models."""
+    from weft.flow.functions import FunctionOptions, load_function
+
+    function = spec.functions[name]
+    path = spec.resolve(function.wasm)
+    load_function(path, FunctionOptions(name=name, abi=function.abi))
