@@ -1,3 +1,54 @@
-"""Weft runs sandboxed AI functions on streams of pictures and data."""
+"""Weft runs sandboxed AI functions on streams of pictures and data.
+
+::
+
+    import weft
+
+    classify = weft.load("classify.wasm", models={"net": "mobilenetv2.onnx"})
+    for result in classify(weft.Frame(jpeg, media_type="image/jpeg")):
+        print(result.payload)
+
+    summary = weft.Pipeline.load("pipeline.yaml").run()
+
+Everything here is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from weft.core.errors import WeftError
+    from weft.core.frame import Frame
+    from weft.core.limits import Grants, Limits
+    from weft.core.model import ModelOptions
+    from weft.core.tensor import Tensor
+    from weft.flow.callable import LoadedFunction, load
+    from weft.flow.pipeline import Pipeline
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Frame": "weft.core.frame",
+    "Grants": "weft.core.limits",
+    "Limits": "weft.core.limits",
+    "LoadedFunction": "weft.flow.callable",
+    "ModelOptions": "weft.core.model",
+    "Pipeline": "weft.flow.pipeline",
+    "Tensor": "weft.core.tensor",
+    "WeftError": "weft.core.errors",
+    "load": "weft.flow.callable",
+}
+
+__all__ = ["Frame", "Grants", "Limits", "LoadedFunction", "ModelOptions", "Pipeline", "Tensor", "WeftError", "load"]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'weft' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -89,11 +89,22 @@ def check_core(wasm: bytes, where: str) -> None:
             cure="build for wasm32-wasip1 (wasm32-wasi) instead of wasip2",
         )
     seen = next((name for magic, name in _LOOKS_LIKE.items() if wasm.startswith(magic)), None)
-    what = f"it looks like {seen}" if seen else f"it starts with {wasm[:4].hex(' ') or 'nothing: it is empty'}"
+    what = f"it looks like {seen}" if seen else _beginning(wasm)
     raise ModuleError(
         f"not a WebAssembly module: {what}",
         where=where,
         cure="give a .wasm, .wat or .cwasm file, or a pipeline's .yaml",
+    )
+
+
+def _beginning(data: bytes) -> str:
+    if not data:
+        return "it is empty"
+    start = data[:16]
+    return (
+        f"it starts with {start.decode()!r}"
+        if start.isascii() and start[:4].isalnum()
+        else f"it starts with {start[:4].hex(' ')}"
     )
 
 

@@ -1,0 +1,97 @@
+"""Options as people write them, turned into what the layers below take."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from weft.core.errors import UsageError
+from weft.core.limits import CAPABILITIES, DirGrant, Grants, Limits, parse_dir
+from weft.core.suggest import did_you_mean, nearest
+from weft.core.units import parse_duration, parse_size
+
+FOREGROUND_TIME = 60.0
+"""Seconds a module in the foreground may run unless --timeout says otherwise: it may be waiting for its input."""
+
+
+def pairs(option: str, values: Iterable[str], example: str) -> dict[str, str]:
+    """NAME=VALUE options as a dict. Raises UsageError for one without a name, or a name given twice."""
+    out: dict[str, str] = {}
+    for text in values:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"{option} {text}: expected NAME=VALUE", cure=f"write it like {option} {example}")
+        if name in out:
+            raise UsageError(f"{option} {name}= is given twice", cure="keep one")
+        out[name] = value
+    return out
+
+
+def environment(values: Iterable[str], own: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """--env options: NAME=VALUE, or NAME alone for the value of this process's own variable."""
+    out: dict[str, str] = {}
+    for text in values:
+        name, equals, value = text.partition("=")
+        if not equals and name not in own:
+            raise UsageError(f"--env {name}: not set in this environment", cure=f"write --env {name}=VALUE")
+        out[name] = value if equals else own[name]
+    return out
+
+
+def grants(dirs: Sequence[str], env: Sequence[str], allow: Sequence[str]) -> Grants:
+    """Grants from --dir, --env and --allow."""
+    for capability in allow:
+        if capability not in CAPABILITIES:
+            known = ", ".join(CAPABILITIES)
+            cure = did_you_mean(capability, CAPABILITIES) or f"one of {known}"
+            raise UsageError(f"--allow {capability}: no such capability", cure=cure)
+    return Grants(tuple(map(directory, dirs)), environment(env), frozenset(allow))
+
+
+def directory(text: str) -> DirGrant:
+    """A --dir option; ``.:.`` and other HOST:GUEST forms as other runtimes write them."""
+    grant = parse_dir(text)
+    if not grant.host.is_dir():
+        raise UsageError(f"--dir {text}: no directory {grant.host}", cure="write --dir HOST[:GUEST][:ro]")
+    return grant
+
+
+def limits(memory: str | None, timeout: str | None) -> Limits:
+    """Limits from --memory and --timeout ("none" for no time limit)."""
+    chosen = Limits(time=FOREGROUND_TIME)
+    if memory is not None:
+        chosen = replace(chosen, memory=parse_size(memory))
+    if timeout is not None:
+        chosen = replace(chosen, time=math.inf if timeout == "none" else parse_duration(timeout))
+    return chosen
+
+
+def existing(text: str, what: str) -> Path:
+    """A path that must be there. Raises NotFoundError with the file's neighbour that was probably meant."""
+    from weft.core.errors import NotFoundError
+
+    path = Path(text)
+    if path.exists():
+        return path
+    siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    cure = did_you_mean(path.name, siblings) or f"check the path of the {what}"
+    raise NotFoundError("no such file", where=text, cure=cure)
+
+
+def check_words(words: Sequence[str], known: Iterable[str], argv: Sequence[str] | None = None) -> None:
+    """Guests get the words after the module; one that looks like a misspelt option of ours is asked about.
+
+    Raises UsageError unless the word stands after ``--``.
+    """
+    tokens = list(sys.argv if argv is None else argv)
+    ours = tokens[: tokens.index("--")] if "--" in tokens else tokens
+    for word in words:
+        name = word.partition("=")[0]
+        if name.startswith("--") and len(name) > 3 and word in ours and (match := nearest(name, known)):
+            raise UsageError(
+                f"no option {name}", cure=f"did you mean {match}? To pass it to the guest, write it after --"
+            )

@@ -1,0 +1,58 @@
+"""What commands print: results for people or as JSON, and errors with their cure."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from weft.core.errors import WeftError
+
+
+def print_json(value: object) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def print_error(error: WeftError) -> None:
+    """An error on standard error: what, where, and the cure on a line of its own."""
+    text = f"error: {error}\n"
+    if sys.stderr.isatty():
+        text = text.replace("error:", "\033[1;31merror:\033[0m", 1).replace("\n  cure:", "\n  \033[32mcure:\033[0m")
+    sys.stderr.write(text)
+
+
+def print_fields(title: str, fields: Mapping[str, object]) -> None:
+    """A titled list of names and values."""
+    width = max(map(len, fields), default=0)
+    lines = [
+        f"  {name:<{width}}  {_text(value, width + 4)}" for name, value in fields.items() if value not in (None, [])
+    ]
+    sys.stdout.write("\n".join([title, *lines]) + "\n")
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, file: Any = None) -> None:
+    """A table: words to the left, numbers to the right."""
+    table = [tuple(headings), *[tuple(map(str, row)) for row in rows]]
+    widths = [max(len(row[column]) for row in table) for column in range(len(headings))]
+    out = file or sys.stdout
+    for row in table:
+        cells = [
+            _pad(cell, width, right=_is_number(cell, row is table[0])) for cell, width in zip(row, widths, strict=True)
+        ]
+        out.write("  ".join(cells).rstrip() + "\n")
+
+
+def _pad(cell: str, width: int, *, right: bool) -> str:
+    return cell.rjust(width) if right else cell.ljust(width)
+
+
+def _is_number(cell: str, heading: bool) -> bool:
+    return not heading and cell[:1].isdigit()
+
+
+def _text(value: object, indent: int) -> str:
+    if isinstance(value, list | tuple):
+        return ("\n" + " " * indent).join(map(str, value))
+    return str(value)

@@ -1,0 +1,144 @@
+"""What a running pipeline shows: a live table on a terminal, JSON lines elsewhere, and a summary at the end."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol
+
+from weft.cli.output import print_table
+from weft.core.units import format_duration
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from weft.flow.summary import Summary
+
+JSON_EVERY = 1.0
+"""Seconds between two progress lines for machines."""
+
+
+class Progress(Protocol):
+    """Shows snapshots of a run."""
+
+    def __call__(self, summary: Summary) -> None:
+        """Show one; the last has ended."""
+
+    def __enter__(self) -> Progress:
+        """Start showing."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop showing."""
+
+
+def make_progress(form: str) -> Progress:
+    """The progress display for ``rich``, ``text`` or ``json``; ``auto`` looks at standard error."""
+    if form == "auto":
+        form = "rich" if sys.stderr.isatty() else "json"
+    return {"rich": RichProgress, "text": TextProgress, "json": JsonProgress}[form]()
+
+
+class _Plain:
+    """A display without anything to set up."""
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to undo."""
+
+    def __call__(self, summary: Summary) -> None:
+        """Show one snapshot."""
+
+
+class TextProgress(_Plain):
+    """Only the table at the end."""
+
+    def __call__(self, summary: Summary) -> None:
+        """Print the summary when the run has ended."""
+        if summary.ended != "running":
+            sys.stderr.write(headline(summary) + "\n")
+            print_table(summary.HEADINGS, summary.rows(), file=sys.stderr)
+
+
+class JsonProgress(_Plain):
+    """A JSON line a second, and one with the whole summary at the end."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def __call__(self, summary: Summary) -> None:
+        """Print a line when it is due."""
+        over = summary.ended != "running"
+        if not over and time.monotonic() - self._last < JSON_EVERY:
+            return
+        self._last = time.monotonic()
+        line = {"event": "summary" if over else "progress", **summary.to_dict()}
+        sys.stderr.write(json.dumps(line, ensure_ascii=False) + "\n")
+        sys.stderr.flush()
+
+
+class RichProgress(_Plain):
+    """A live table that stays, complete, when the run has ended."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._live = Live(console=Console(stderr=True), refresh_per_second=8, transient=False)
+
+    def __enter__(self) -> Progress:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the last table on the screen."""
+        self._live.stop()
+
+    def __call__(self, summary: Summary) -> None:
+        """Redraw."""
+        self._live.update(_render(summary))
+
+
+def headline(summary: Summary) -> str:
+    """The run in a line: its name, how it ended, how long it took, how fast it was."""
+    frames = sum(stage.frames_out for stage in summary.stages if stage.kind == "source")
+    rate = frames / summary.seconds if summary.seconds else 0.0
+    state = {"running": "running", "end": "done"}.get(summary.ended, f"ended by {summary.ended}")
+    return f"{summary.name}: {state}, {frames} frames in {format_duration(summary.seconds)}, {rate:.1f} frames/s"
+
+
+def _render(summary: Summary) -> RenderableType:
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in summary.HEADINGS:
+        table.add_column(heading, justify="left" if heading in {"stage", "kind"} else "right")
+    for row in summary.rows():
+        table.add_row(*row)
+    return Group(Text(headline(summary), style="bold"), *_bars(summary), table)
+
+
+def _bars(summary: Summary) -> list[RenderableType]:
+    """How far each source is that knows its length."""
+    from rich.columns import Columns
+    from rich.progress_bar import ProgressBar
+    from rich.text import Text
+
+    if summary.ended != "running":
+        return []
+    return [
+        Columns([Text(stage.name), ProgressBar(total=stage.length, completed=stage.frames_in, width=40)])
+        for stage in summary.stages
+        if stage.length
+    ]

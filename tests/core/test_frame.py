@@ -1,0 +1,56 @@
+"""Frames."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from weft.core.frame import Frame
+from weft.core.limits import DirGrant, parse_dir
+from weft.core.picture import PixelFormat, Pixels
+
+
+class CountingPicture:
+    """A picture that counts how often it is encoded."""
+
+    width = height = 1
+
+    def __init__(self) -> None:
+        self.encoded: list[str] = []
+
+    def pixels(self, width: int, height: int, pixel_format: PixelFormat = PixelFormat.RGB8) -> Pixels:
+        return np.zeros((height, width, 3), np.uint8)
+
+    def encode(self, media_type: str) -> bytes:
+        self.encoded.append(media_type)
+        return b"encoded"
+
+
+def test_a_picture_is_encoded_when_somebody_reads_it_and_then_once() -> None:
+    picture = CountingPicture()
+    frame = Frame(media_type="image/jpeg", picture=picture)
+    assert picture.encoded == []
+    assert frame.payload == frame.payload == b"encoded"
+    assert picture.encoded == ["image/jpeg"]
+
+
+def test_what_follows_from_a_frame_keeps_its_number_time_and_headers() -> None:
+    frame = Frame(b"x", stream="cam", sequence=7, time_ns=5, headers={"a": "b"})
+    result = frame.derive(b"{}", media_type="application/json", stream="labels")
+    assert (result.payload, result.media_type, result.stream) == (b"{}", "application/json", "labels")
+    assert (result.sequence, result.time_ns, result.headers) == (7, 5, {"a": "b"})
+
+
+def test_a_frame_without_anything_is_empty() -> None:
+    assert Frame().payload == b""
+
+
+def test_directories_are_granted_as_other_runtimes_write_them() -> None:
+    forms = ["a", "a:/b", "a:/b:ro", "a:ro", ".:."]
+    assert [(str(g.host), g.guest, g.writable) for g in map(parse_dir, forms)] == [
+        ("a", "a", True),
+        ("a", "/b", True),
+        ("a", "/b", False),
+        ("a", "a", False),
+        (".", ".", True),
+    ]
+    assert isinstance(parse_dir("a"), DirGrant)
