@@ -1,4 +1,4 @@
-"""Every test of the executor: no thread is left behind."""
+"""Every test of the executor: no thread of a pipeline is left behind."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 def _no_thread_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
-    left = [thread for thread in threading.enumerate() if thread not in before]
+    left = [thread for thread in threading.enumerate() if thread not in before and thread.name.startswith("weft:")]
     for thread in left:
         thread.join(5)
     assert not [thread.name for thread in left if thread.is_alive()]

@@ -13,12 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.flow.actors import PATIENCE_S, Collect, Endless, Script, Silent, function, graph, same, sink, source
 from weft.core.errors import PipelineError
 from weft.core.frame import Frame
 from weft.flow.executor import Run
 from weft.flow.pipeline import Pipeline
-
-from .actors import PATIENCE_S, Collect, Endless, Script, Silent, function, graph, same, sink, source
 
 
 @pytest.mark.parametrize("live", [False, True])
@@ -160,9 +159,15 @@ def test_a_source_whose_close_hangs_does_not_hang_the_pipeline() -> None:
 
 def test_leaving_the_block_early_ends_the_run() -> None:
     out = Collect()
-    with pytest.raises(KeyError), Run(graph(source("in", Endless()), sink("o", out, "in"))) as running:
-        assert out.some.wait(PATIENCE_S)
-        raise KeyError
+    running = Run(graph(source("in", Endless()), sink("o", out, "in")))
+
+    def leave_early() -> None:
+        with running:
+            assert out.some.wait(PATIENCE_S)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        leave_early()
     assert running.snapshot().ended == "stop"
     assert out.closed == 1
 
@@ -205,7 +210,7 @@ def test_the_summary_is_written_even_when_the_pipeline_fails(tmp_path: Path) -> 
 
 CHILD = """
 import sys, threading
-from flow.actors import Collect, Endless, function, same, sink, source
+from tests.flow.actors import Collect, Endless, function, same, sink, source
 from weft.core.errors import WeftError
 from weft.flow.pipeline import Pipeline
 
@@ -247,8 +252,8 @@ class Child:
 
     def __init__(self, folder: Path, mode: str) -> None:
         self.path = folder / "summary.json"
-        tests = Path(__file__).parents[1]
-        paths = os.pathsep.join([str(tests), str(tests.parent / "src")])
+        root = Path(__file__).parents[2]
+        paths = os.pathsep.join([str(root), str(root / "src")])
         self.process = subprocess.Popen(
             [sys.executable, "-c", CHILD, str(self.path), mode],
             stdout=subprocess.PIPE,

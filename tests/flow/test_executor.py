@@ -9,15 +9,17 @@ import time
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tests.flow.actors import PATIENCE_S, Collect, Script, function, graph, same, sink, source
+from weft.core.errors import GuestTrap
 from weft.core.frame import Frame
 from weft.flow.executor import Run
-from weft.flow.graph import FunctionNode
+from weft.flow.graph import FunctionNode, OnError
 from weft.flow.pipeline import Pipeline
 from weft.flow.summary import Summary
 from weft.flow.wiring import WINDOW_PER_REPLICA
-
-from .actors import PATIENCE_S, Collect, Script, function, graph, same, sink, source
 
 
 def run(*nodes: object) -> Summary:
@@ -328,6 +330,39 @@ def test_the_summary_is_plain_data_and_rows() -> None:
     assert data["stages"][2]["end_to_end_ms"]["p99"] > 0
     assert data["error"] is None
     assert all(len(row) == len(summary.HEADINGS) for row in summary.rows())
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    counts=st.lists(st.integers(0, 25), min_size=1, max_size=3),
+    replicas=st.integers(1, 4),
+    sizes=st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3)),
+    fails=st.frozensets(st.integers(0, 25)),
+    policy=st.sampled_from([OnError(), OnError("stream", stream="errors"), OnError(retries=2)]),
+)
+def test_whatever_the_shape_nothing_is_lost_doubled_or_out_of_order(
+    counts: list[int], replicas: int, sizes: tuple[int, int, int], fails: frozenset[int], policy: OnError
+) -> None:
+    def work(frame: Frame) -> Frame:
+        if frame.sequence in fails:
+            raise GuestTrap("unreachable")
+        return frame.derive(frame.stream.encode(), media_type="text/plain", stream="")
+
+    out = Collect()
+    summary = run(
+        *(source(f"s{number}", Script(count), stream=f"cam/{number}") for number, count in enumerate(counts)),
+        function("f", work, "cam/*", replicas=replicas, queue_size=sizes[0], on_error=policy),
+        function("g", same, "f", queue_size=sizes[1], replicas=replicas),
+        sink("out", out, "g", queue_size=sizes[2]),
+    )
+    for number, count in enumerate(counts):
+        own = [frame.sequence for frame in out.frames if frame.payload == b"cam/%d" % number]
+        assert own == [sequence for sequence in range(count) if sequence not in fails]
+    stage = summary.stage("f")
+    failed = sum(sequence in fails for count in counts for sequence in range(count))
+    assert (stage.frames_in, stage.failed, stage.retried) == (sum(counts), failed, failed * policy.retries)
+    records = failed if policy.action == "stream" else 0
+    assert stage.frames_out == sum(counts) - failed + records
 
 
 def test_a_pipeline_runs_again() -> None:

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 
 import pytest
 
+from tests.flow.actors import PATIENCE_S, Collect, Endless, Script, function, graph, same, sink, source
 from weft.core.errors import GuestTrap, MediaError, ModelError, NotFoundError, OutputError, PipelineError, WeftError
 from weft.core.frame import Frame
 from weft.flow.executor import Run
 from weft.flow.graph import FunctionNode, OnError, SinkNode, SourceNode
 from weft.flow.summary import Summary
-
-from .actors import PATIENCE_S, Collect, Endless, Script, function, graph, same, sink, source
 
 
 def run(*nodes: object) -> Summary:
@@ -41,7 +40,9 @@ def trap_on(*sequences: int, times: int = 10**9):
 def test_skip_counts_the_frame_and_goes_on(replicas: int, caplog: pytest.LogCaptureFixture) -> None:
     out = Collect()
     with caplog.at_level(logging.WARNING, "weft.flow"):
-        summary = run(source("in", Script(50)), function("f", trap_on(3, 4, 49), "in", replicas=replicas), sink("o", out, "f"))
+        summary = run(
+            source("in", Script(50)), function("f", trap_on(3, 4, 49), "in", replicas=replicas), sink("o", out, "f")
+        )
     stage = summary.stage("f")
     assert summary.error is None
     assert out.sequences == [number for number in range(50) if number not in (3, 4, 49)]

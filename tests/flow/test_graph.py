@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.flow.actors import Collect, Script, function, graph, same, sink, source
 from weft.core.errors import PipelineError
 from weft.core.streams import matches
 from weft.flow.graph import OnError
-
-from .actors import Collect, Script, function, graph, same, sink, source
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.flow.actors import PATIENCE_S
 from weft.core.frame import Frame
 from weft.flow.items import Item, Origin
 from weft.flow.order import OrderedLane, Reorder, Ticket
 from weft.flow.queues import FrameQueue
-
-from .actors import PATIENCE_S
 
 
 @given(data=st.data(), window=st.integers(1, 6), keys=st.lists(st.sampled_from("abc"), max_size=40))

@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.flow.actors import PATIENCE_S
 from weft.core.frame import Frame
 from weft.flow.items import Item, Origin
 from weft.flow.queues import FrameQueue, Overflow
-
-from .actors import PATIENCE_S
 
 LIVE = Origin("cam", live=True)
 FILE = Origin("file", live=False)
@@ -43,7 +42,7 @@ def test_frames_come_out_in_order_and_then_none() -> None:
 
 def test_drop_oldest_keeps_the_newest() -> None:
     queue = FrameQueue(3, "drop_oldest")
-    assert all([queue.put(item(number)) for number in range(10)])
+    assert [queue.put(item(number)) for number in range(10)] == 10 * [True]
     assert queue.counts().dropped == 7
     assert drain(queue) == [7, 8, 9]
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from weft.cli import logs
 from weft.cli.main import EXIT_INTERRUPTED
 from weft.cli.progress import make_progress
+from weft.core.errors import GuestError
+
+if TYPE_CHECKING:
+    from weft.flow.summary import Summary
 
 TERMINATED = {"SIGINT": EXIT_INTERRUPTED, "SIGTERM": 143}
 
@@ -25,4 +30,17 @@ def run_pipeline(path: Path, summary_path: Path | None, log_format: str, log_lev
     with display or nullcontext():
         summary = pipeline.run(display, summary_path, check=False)
     summary.check()
+    _check_useful(summary)
     return TERMINATED.get(summary.ended, 0)
+
+
+def _check_useful(summary: Summary) -> None:
+    """Raise GuestError when a function failed on every frame: skipping them all is no success."""
+    for stage in summary.stages:
+        if stage.kind == "function" and stage.failed and not stage.frames_out and stage.failed == stage.frames_in:
+            first = next((words for _, words in stage.errors.values()), "")
+            raise GuestError(
+                f"failed on all {stage.failed} frames; the first time because: {first}",
+                where=stage.name,
+                cure="on_error: {stream: errors} keeps every reason",
+            )

@@ -49,7 +49,7 @@ class Pipeline:
         abort_s: float = ABORT_S,
     ) -> None:
         self.name = name
-        self._graph = Graph(tuple(sources), tuple(functions), tuple(sinks))
+        self.graph = Graph(tuple(sources), tuple(functions), tuple(sinks))
         self._drain_s = drain_s
         self._abort_s = abort_s
 
@@ -66,11 +66,11 @@ class Pipeline:
 
     def validate(self) -> None:
         """Raises PipelineError when the nodes make no pipeline. Opens nothing."""
-        self._graph.check()
+        self.graph.check()
 
     def start(self) -> Run:
         """Run it on threads of its own and return at once. A pipeline may run again when it has ended."""
-        run = Run(self._graph, name=self.name, drain_s=self._drain_s, abort_s=self._abort_s)
+        run = Run(self.graph, name=self.name, drain_s=self._drain_s, abort_s=self._abort_s)
         return run.start()
 
     def run(
@@ -87,7 +87,7 @@ class Pipeline:
         written to ``summary_path`` whatever happened. With ``check`` the error that ended the pipeline is raised;
         without, it is in the summary.
         """
-        run = Run(self._graph, name=self.name, drain_s=self._drain_s, abort_s=self._abort_s)
+        run = Run(self.graph, name=self.name, drain_s=self._drain_s, abort_s=self._abort_s)
         with stopped_by_signals(run), run:
             # Never for ever: a signal that comes just as this thread begins to wait is only seen when it wakes.
             while not run.wait(progress_s):

@@ -10,7 +10,7 @@ from pathlib import Path
 from weft.core.errors import OutputError, WeftError
 from weft.core.units import format_duration
 from weft.flow.queues import QueueCounts
-from weft.flow.stage import SourceThread
+from weft.flow.reader import SourceThread
 from weft.flow.stats import Histogram, Meter, Quantiles
 from weft.flow.wiring import Kind, Stage
 
@@ -25,7 +25,7 @@ class StageSummary:
         name: the node's name.
         kind: source, function or sink.
         frames_in: frames that reached its queue, the dropped ones included; for a source, those it read.
-        frames_out: frames it passed on; for a sink, those it wrote.
+        frames_out: frames it passed on, error records included; for a sink, those it wrote.
         dropped: frames of live sources that its queue's overflow policy gave up.
         failed: frames it failed on for good.
         retried: attempts after the first.
@@ -37,6 +37,7 @@ class StageSummary:
         queue: its queue's depth, peak and size; all 0 for a source without one.
         length: frames a source will give, where that is known.
         errors: per class of error, how many frames, and what the first one said.
+        counters: what a sink counted itself, once it is closed.
     """
 
     name: str
@@ -54,6 +55,7 @@ class StageSummary:
     queue: QueueCounts
     length: int | None = None
     errors: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    counters: Mapping[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, object]:
         """Plain data for JSON: durations in milliseconds where the key says ``_ms``."""
@@ -75,6 +77,8 @@ class StageSummary:
         if self.queue.size:
             out["queue"] = {"depth": self.queue.depth, "peak": self.queue.peak, "size": self.queue.size}
         out["errors"] = {kind: {"count": count, "first": first} for kind, (count, first) in self.errors.items()}
+        if self.counters:
+            out["counters"] = dict(self.counters)
         return out
 
 
@@ -134,7 +138,7 @@ def summarise(stage: Stage) -> StageSummary:
     """The numbers of a stage at this moment; safe while its threads run."""
     meters = [thread.meter for thread in stage.threads]
     queue = stage.queue.counts() if stage.queue is not None else QueueCounts()
-    reader = stage.threads[0]
+    first = stage.threads[0]
     return StageSummary(
         name=stage.name,
         kind=stage.kind,
@@ -147,10 +151,11 @@ def summarise(stage: Stage) -> StageSummary:
         replicas=1 if stage.kind == "source" else len(meters),
         busy_s=sum(meter.busy_s for meter in meters),
         latency=Histogram.merged(meter.latency for meter in meters),
-        end_to_end=Histogram.merged(meter.end_to_end for meter in meters),
+        end_to_end=Histogram.merged([first.meter.end_to_end] if stage.kind == "sink" else []),
         queue=queue,
-        length=reader.length if isinstance(reader, SourceThread) else None,
+        length=first.length if isinstance(first, SourceThread) else None,
         errors=_errors(meters),
+        counters=first.counters,
     )
 
 

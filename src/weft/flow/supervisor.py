@@ -12,7 +12,8 @@ from weft.core.clock import monotonic
 from weft.core.errors import PipelineError, WeftError
 from weft.flow.control import Control, Failed, Finished, Ready, Stop
 from weft.flow.faults import log
-from weft.flow.stage import SourceThread, StageThread
+from weft.flow.reader import SourceThread
+from weft.flow.thread import StageThread
 from weft.flow.wiring import Stage
 
 DRAIN_S = 10.0

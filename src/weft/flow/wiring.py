@@ -10,8 +10,11 @@ from weft.flow.control import Control
 from weft.flow.graph import Consumer, FunctionNode, Graph, Node, SinkNode, SourceNode
 from weft.flow.order import DirectLane, Lane, OrderedLane
 from weft.flow.queues import FrameQueue
+from weft.flow.reader import DispatchThread, SourceThread
 from weft.flow.routes import Routes
-from weft.flow.stage import DispatchThread, FunctionThread, SinkThread, SourceThread, StageThread
+from weft.flow.thread import StageThread
+from weft.flow.worker import FunctionThread
+from weft.flow.writer import SinkThread
 
 Kind = Literal["source", "function", "sink"]
 

@@ -1,0 +1,170 @@
+"""The sandbox tax, fresh instances, host work per frame, and what a thousand idle instances weigh."""
+
+from __future__ import annotations
+
+import math
+import os
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from bench.baseline import best_labels
+from bench.harness import DATA, Result, alternate, median_ratio, medians
+from weft.core.dtypes import F32
+from weft.core.frame import Frame
+from weft.core.resources import guest
+from weft.flow.functions import FunctionOptions, ModelGrant, load_function, models
+from weft.media.images import open_picture
+from weft.media.tensors import fill_tensor
+
+MODEL = DATA / "models" / "mobilenetv2.onnx"
+LABELS = DATA / "labels" / "imagenet_1000.txt"
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+FRAMES = 100
+ROUNDS = 9
+
+_NOTHING = '(module (memory (export "memory") 1) (func (export "weft_handle") (result i32) i32.const 0))'
+
+
+def run() -> Iterator[Result]:
+    """All figures of the sandbox."""
+    for measure in (tax, fresh_instance, idle_instances):
+        yield from on_thread(lambda measure=measure: list(measure()))  # type: ignore[misc]
+
+
+def on_thread(work: Callable[[], Any]) -> Any:
+    """Guests do not run on the main thread."""
+    out: list[Any] = []
+    thread = threading.Thread(target=lambda: out.append(work()))
+    thread.start()
+    thread.join()
+    return out[0]
+
+
+def tax() -> Iterator[Result]:
+    """MobileNetV2 through a C guest and wasi-nn, against the engine called directly with the same preprocessing."""
+    options = FunctionOptions(models={"net": ModelGrant(MODEL)}, config={"labels": f"@{LABELS}"})
+    handler = load_function(guest("classify"), options).instance()
+    jpeg = (DATA / "images" / "cat_720p.jpg").read_bytes()
+    direct = _direct()
+
+    def through_guest() -> None:
+        for number in range(FRAMES):
+            handler.handle(Frame(jpeg, media_type="image/jpeg", sequence=number))
+
+    def directly() -> None:
+        for _ in range(FRAMES):
+            direct(jpeg)
+
+    through_guest()
+    directly()
+    taken = alternate(ROUNDS, guest=through_guest, direct=directly)
+    ratio = median_ratio(taken, "guest", "direct")
+    yield Result(
+        "sandbox: throughput of MobileNetV2 in a guest over direct calls",
+        ratio,
+        "ratio",
+        0.97,
+        "higher",
+        medians(taken, FRAMES),
+    )
+    yield _host_work(handler, jpeg)
+    handler.close()
+
+
+def _direct() -> Callable[[bytes], str]:
+    """The same job in Python: decode and normalise with the same code, onnxruntime with the same options."""
+    session = models().load(MODEL)
+    labels = LABELS.read_text().splitlines()
+    raw = onnxruntime.InferenceSession(str(MODEL), _session_options(session.info.threads), ["CPUExecutionProvider"])
+    tensor = np.empty((1, 3, 224, 224), np.float32)
+    flat = tensor.reshape(-1).view(np.uint8)
+    name = raw.get_inputs()[0].name
+
+    def classify(jpeg: bytes) -> str:
+        fill_tensor(open_picture(jpeg, "image/jpeg"), 224, 224, "nchw", F32, MEAN, STD, flat)
+        return best_labels(raw.run(None, {name: tensor})[0][0], labels, 5)
+
+    return classify
+
+
+def _session_options(threads: int) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    return options
+
+
+def _host_work(handler: Any, jpeg: bytes) -> Result:
+    """Time per frame that is neither decode nor inference: the whole, less those two measured alone."""
+    model, tensor = models().load(MODEL), np.empty((1, 3, 224, 224), np.float32)
+    flat = tensor.reshape(-1).view(np.uint8)
+    from weft.core.tensor import Tensor
+
+    feed = {model.info.inputs[0].name: Tensor(tensor)}
+
+    def whole() -> None:
+        handler.handle(Frame(jpeg, media_type="image/jpeg"))
+
+    def parts() -> None:
+        fill_tensor(open_picture(jpeg, "image/jpeg"), 224, 224, "nchw", F32, MEAN, STD, flat)
+        model.infer(feed)
+
+    taken = alternate(400, whole=whole, parts=parts)
+    micros = (statistics.median(taken["whole"]) - statistics.median(taken["parts"])) * 1e6
+    return Result(
+        "sandbox: host and guest work per frame beside decode and inference", micros, "µs", 300, "lower", medians(taken)
+    )
+
+
+def fresh_instance() -> Iterator[Result]:
+    """A new instance for a frame, called once and thrown away, less the call itself."""
+    path = Path(os.environ.get("TMPDIR", "/tmp")) / "weft-bench-nothing.wat"
+    path.write_text(_NOTHING)
+    function = load_function(path, FunctionOptions(policy="fresh"))
+    reused = load_function(path, FunctionOptions()).instance()
+    fresh, frame, count = function.instance(), Frame(b"x"), 2000
+
+    def make() -> None:
+        for _ in range(count):
+            fresh.handle(frame)
+
+    def call() -> None:
+        for _ in range(count):
+            reused.handle(frame)
+
+    make()
+    call()
+    taken = alternate(ROUNDS, fresh=make, reused=call)
+    each = medians(taken, count, 1e6)
+    yield Result("sandbox: a fresh instance", each["fresh"] - each["reused"], "µs", 50, "lower", each)
+
+
+def idle_instances() -> Iterator[Result]:
+    """Memory of a thousand idle instances of the classifier, which has 17 MiB of linear memory each."""
+    function = load_function(
+        guest("classify"), FunctionOptions(models={"net": ModelGrant(MODEL)}, config={"labels": f"@{LABELS}"})
+    )
+    before = resident()
+    began = time.perf_counter()
+    handlers = [function.instance() for _ in range(1000)]
+    for handler in handlers:
+        handler.start()
+    took = time.perf_counter() - began
+    grown = resident() - before
+    for handler in handlers:
+        handler.close()
+    yield Result(
+        "sandbox: memory of 1,000 idle instances", grown / 2**20, "MiB", 1024, "lower", {"started in s": round(took, 3)}
+    )
+
+
+def resident() -> int:
+    """Bytes of this process in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") if not math.isnan(pages) else 0
