@@ -57,6 +57,23 @@ def onnx_identity(dtype: str, dims: Dims, *, op: str = "Identity", external: str
     return _onnx(graph)
 
 
+def onnx_branch(external: str) -> bytes:
+    """An If whose branches return a tensor; that of the first is kept in a file."""
+    kept = TensorProto(name="w", data_type=TensorProto.UINT8, dims=[4], data_location=TensorProto.EXTERNAL)
+    kept.external_data.add(key="location", value=external)
+    here = helper.make_tensor("w", TensorProto.UINT8, [4], b"1234", raw=True)
+    out = helper.make_tensor_value_info("out", TensorProto.UINT8, [4])
+    branches = [
+        helper.make_graph([helper.make_node("Constant", [], ["out"], value=value)], "branch", [], [out])
+        for value in (kept, here)
+    ]
+    node = helper.make_node("If", ["x"], ["y"], then_branch=branches[0], else_branch=branches[1])
+    ports = [helper.make_tensor_value_info("x", TensorProto.BOOL, [])]
+    return _onnx(
+        helper.make_graph([node], "choice", ports, [helper.make_tensor_value_info("y", TensorProto.UINT8, [4])])
+    )
+
+
 def onnx_sum() -> bytes:
     """Two inputs a, b [n], three outputs: sum, difference, and ``a`` squared."""
     names = ["a", "b", "sum", "diff", "sq"]
@@ -136,7 +153,9 @@ def saved_model(dims: list[int]) -> bytes:
     inputs = _field(1, _entry("x", _field(1, b"input:0") + _number(2, 1)))
     outputs = _field(2, _entry("y", _field(1, b"output:0") + _number(2, 1)))
     signature = inputs + outputs + _field(3, b"tensorflow/serving/predict")
-    return _number(1, 1) + _field(2, tags + _field(2, tensorflow_graph(dims)) + _field(5, _entry("serving_default", signature)))
+    return _number(1, 1) + _field(
+        2, tags + _field(2, tensorflow_graph(dims)) + _field(5, _entry("serving_default", signature))
+    )
 
 
 def _node(name: str, operation: str, inputs: list[str], **attributes: bytes) -> bytes:

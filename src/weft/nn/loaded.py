@@ -40,6 +40,8 @@ class LoadedModel:
         if outputs is None:
             return dict(zip(self._names, self._session.run(feeds, self._all), strict=True))
         wanted = output_indexes(outputs, self._info.outputs, self._info.name)
+        if not wanted:
+            return {}
         return dict(zip(outputs, self._session.run(feeds, wanted), strict=True))
 
     def __repr__(self) -> str:

@@ -20,8 +20,12 @@ def without_lines(noise: re.Pattern[bytes]) -> Iterator[None]:
     For native code that writes to the descriptor itself. Everything else, whoever wrote it, follows when the
     block ends.
     """
-    with _lock, tempfile.TemporaryFile() as kept:
+    try:
         before = os.dup(_STDERR)
+    except OSError:  # a daemon may have closed it; then nothing can be seen
+        yield
+        return
+    with _lock, tempfile.TemporaryFile() as kept:
         try:
             os.dup2(kept.fileno(), _STDERR)
             try:

@@ -15,7 +15,7 @@ from weft.nn.backend import Session, Target, backend, check, known, preferred
 from weft.nn.cache import CacheStats, SharedCache
 from weft.nn.formats import Format
 from weft.nn.loaded import LoadedModel
-from weft.nn.source import Source, Sources, of_bytes
+from weft.nn.source import Source, Sources
 
 DEFAULT_MAX_IDLE_BYTES = 512 * 2**20
 _PLANS = 256
@@ -55,7 +55,7 @@ class ModelService:
 
     def load_bytes(self, parts: Sequence[bytes], options: ModelOptions = ModelOptions()) -> LoadedModel:
         """The model in memory: one part, or two for OpenVINO IR (xml, bin). Errors as for ``load``."""
-        return self._load(of_bytes(parts), options)
+        return self._load(self._sources.of_bytes(parts), options)
 
     def stats(self) -> CacheStats:
         """How many models were loaded, found, let go, and how many are kept now."""

@@ -8,7 +8,6 @@ memory: measured, that costs less than binding foreign memory to it, and nothing
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 import threading
 from collections import OrderedDict
@@ -48,6 +47,7 @@ ENGINE = Engine(
     distributions=("openvino",),
     install="pip install 'weft[openvino]'",
     formats=frozenset({"openvino", "onnx", "tflite", "tensorflow", "savedmodel"}),
+    without="openvino_telemetry",  # reports every import; OpenVINO brings a stub that takes its place
 )
 
 
@@ -118,7 +118,7 @@ class OpenVinoSession:
             return self._by_rank[ranks]
 
     def _ranked(self, ranks: tuple[int, ...]) -> Any:
-        ov = _module()
+        ov = ENGINE.start()
         graph = self._graph.clone()
         unknown = {at: rank for at, rank in enumerate(ranks) if self.inputs[at].shape is None}
         try:
@@ -241,22 +241,6 @@ def _device(device: str) -> str:
 
 @cache
 def _core() -> Any:
-    core = _module().Core()
+    core = ENGINE.start().Core()
     core.set_property({"ENABLE_MMAP": False})  # a mapped file that somebody shortens ends the process
     return core
-
-
-_importing = threading.Lock()
-
-
-def _module() -> Any:
-    """OpenVINO, imported without the telemetry that its import sends unasked: its own stub takes the place."""
-    hidden = "openvino_telemetry"
-    with _importing:
-        if ENGINE.module in sys.modules or hidden in sys.modules:
-            return ENGINE.start()
-        sys.modules[hidden] = None  # type: ignore[assignment]  # the documented way to make an import fail
-        try:
-            return ENGINE.start()
-        finally:
-            sys.modules.pop(hidden, None)
