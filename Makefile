@@ -1,0 +1,73 @@
+# Everything a contributor does has one word here. `make` alone lists them.
+
+PYTHON ?= python3
+VENV ?= .venv
+TESTS ?= tests
+JOBS ?= 2
+BIN := $(VENV)/bin
+BUILD_INPUTS := pyproject.toml hatch_build.py
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format types bench docs docs-serve guests wheel clean
+
+help:  ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.demo  ## install Weft and run the demo: a factory belt, inspected
+	$(BIN)/weft demo
+
+test: $(VENV)/.dev guests lint types  ## everything CI runs: lint, types, tests
+	@$(BIN)/python -m pytest -n $(JOBS) -q $(TESTS)
+
+lint: $(VENV)/.dev  ## ruff: rules and format
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: $(VENV)/.dev  ## put every file in shape
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+types: $(VENV)/.dev  ## mypy, strict
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev guests  ## measure, each number beside its baseline; writes bench/results.json
+	$(BIN)/python -m bench
+
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: $(VENV)/.docs  ## build the documentation into site/
+	$(BIN)/python -m tools.generate_docs --check
+	$(BIN)/mkdocs build --strict
+
+docs-serve: $(VENV)/.docs  ## show the documentation while you write it
+	$(BIN)/mkdocs serve
+
+guests: $(VENV)/.dev  ## compile guests/*.c that changed
+	@$(BIN)/python hatch_build.py
+
+wheel: $(VENV)/.dev  ## build the wheel and the source distribution into dist/
+	$(BIN)/python -m pip install --quiet build
+	$(BIN)/python -m build
+
+clean:  ## remove everything that can be made again
+	rm -rf $(VENV) dist build site out .mypy_cache .ruff_cache .pytest_cache .hypothesis src/weft/guests
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Installing runs again only when the project file or the build changes.
+$(VENV)/.demo: $(BUILD_INPUTS) | $(VENV)/bin/pip
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.dev: $(BUILD_INPUTS) | $(VENV)/bin/pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+$(VENV)/.docs: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	@touch $@
+
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Weft needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || echo missing)." >&2; \
+	  echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { \
+	  rm -rf $(VENV); echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }

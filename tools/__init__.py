@@ -1,0 +1,1 @@
+"""What the project needs beside its code: generated parts of the documentation."""
