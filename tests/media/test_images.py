@@ -49,6 +49,14 @@ def test_pixels_are_those_pillow_gives(kind: str) -> None:
     assert np.array_equal(picture.pixels(200, 100), shrunk(full, 200, 100))
 
 
+def test_pictures_of_one_size_do_not_see_each_other() -> None:
+    first, second = scene(64, 48), scene(64, 48)[::-1].copy()
+    got = [picture_from_array(pixels).pixels(20, 10) for pixels in (first, second, first)]
+    assert np.array_equal(got[0], shrunk(first, 20, 10))
+    assert np.array_equal(got[1], shrunk(second, 20, 10))
+    assert np.array_equal(got[2], got[0])
+
+
 def test_formats_are_the_same_picture() -> None:
     picture = open_picture(encoded(scene(50, 40), "PNG"))
     rgb = picture.pixels(20, 10)

@@ -40,7 +40,7 @@ _LIGHT: Colour = (250, 250, 250)
 
 def colour_of(label: str) -> Colour:
     """The colour of a label: the same in every frame, run and process."""
-    return PALETTE[zlib.crc32(label.encode()) % len(PALETTE)]
+    return PALETTE[zlib.crc32(label.encode(errors="replace")) % len(PALETTE)]
 
 
 def draw_results(pixels: Pixels, results: Results) -> Pixels:

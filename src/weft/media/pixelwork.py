@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,11 +12,10 @@ from weft.core.picture import PixelFormat, Pixels
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Box = tuple[float, float, float, float]
+# Pixels of the largest picture kept as scratch: 16 MiB for each thread that resizes stills.
+_MAX_SCRATCH = 4 * 2**20
 
-# Pillow first shrinks by a whole factor where the reduction is large; at 3 the result is the same to the eye
-# (and to MobileNet: no probability moves by 0.001).
-_REDUCING_GAP = 3.0
+Box = tuple[float, float, float, float]
 
 
 def resized(pixels: Pixels, width: int, height: int, box: Box, pixel_format: PixelFormat) -> Pixels:
@@ -28,8 +28,7 @@ def resized(pixels: Pixels, width: int, height: int, box: Box, pixel_format: Pix
         return converted(pixels, pixel_format)
     from PIL import Image
 
-    image = Image.fromarray(pixels)
-    small = image.resize((width, height), Image.Resampling.BILINEAR, box=box, reducing_gap=_REDUCING_GAP)
+    small = _image(pixels).resize((width, height), Image.Resampling.BILINEAR, box=box)
     return _array(small, pixel_format)
 
 
@@ -38,9 +37,33 @@ def converted(pixels: Pixels, pixel_format: PixelFormat) -> Pixels:
     grey = pixels.ndim == 2
     if grey == (pixel_format is PixelFormat.GRAY8) and pixel_format is not PixelFormat.BGR8:
         return pixels
+    return _array(_image(pixels), pixel_format)
+
+
+class _Scratch(threading.local):
+    """This thread's last large picture in Pillow's form, used again for the next one of its size.
+
+    A fresh one would be fetched from the system page by page, which costs as much as the resize itself.
+    """
+
+    image: Image | None = None
+
+
+_scratch = _Scratch()
+
+
+def _image(pixels: Pixels) -> Image:
+    """``pixels`` as a Pillow image, good until the next call on this thread."""
     from PIL import Image
 
-    return _array(Image.fromarray(pixels), pixel_format)
+    height, width = pixels.shape[:2]
+    if pixels.ndim == 2 or width * height > _MAX_SCRATCH:
+        return Image.fromarray(pixels)
+    image = _scratch.image
+    if image is None or image.size != (width, height):
+        image = _scratch.image = Image.new("RGB", (width, height))
+    image.frombytes(pixels)
+    return image
 
 
 def _array(image: Image, pixel_format: PixelFormat) -> Pixels:

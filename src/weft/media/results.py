@@ -14,7 +14,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 # More than anybody can see in one picture; the rest is counted in ``left_out``.
 MAX_ITEMS = 500
@@ -54,9 +54,9 @@ class Results:
 
 
 def parse_json(payload: bytes) -> Any:
-    """A guest's JSON as Python data; ValueError for anything else, NaN and endless nesting included."""
+    """A guest's JSON as Python data; ValueError for anything else: also NaN, 1e999 and endless nesting."""
     try:
-        return json.loads(payload, parse_constant=_refuse)
+        return json.loads(payload, parse_constant=_refuse, parse_float=_finite)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 
@@ -70,8 +70,13 @@ def read_results(document: Any) -> Results:
     return Results(tuple(boxes), tuple(labels), odd_boxes + odd_labels)
 
 
-def _refuse(constant: str) -> None:
+def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _refuse(digits)
 
 
 def _read(entries: Any, read: Any) -> tuple[list[Any], int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from os import PathLike, fspath
 from pathlib import Path
@@ -13,17 +14,21 @@ if TYPE_CHECKING:
     from av.error import FFmpegError
 
 _CURES = {
-    FileNotFoundError: "make its directory first",
-    NotADirectoryError: "check the path: a part of it is a file",
-    IsADirectoryError: "name a file, not a directory",
-    PermissionError: "choose a place this user may write to",
-    BrokenPipeError: "keep the reader running",
+    errno.ENOENT: "make its directory first",
+    errno.ENOTDIR: "check the path: a part of it is a file",
+    errno.EISDIR: "name a file, not a directory",
+    errno.EACCES: "choose a place this user may write to",
+    errno.EROFS: "choose a place that is not read-only",
+    errno.EPIPE: "keep the reader running",
+    errno.ENOSPC: "make room on the disk",
+    errno.EDQUOT: "make room in this user's quota",
+    errno.EFBIG: "raise this user's limit on file sizes, or write less",
 }
 
 
 def output_error(error: OSError | FFmpegError, where: str) -> OutputError:
     """The error for a file that cannot be written, with the cure for the usual reasons."""
-    cure = next((text for kind, text in _CURES.items() if isinstance(error, kind)), "check the disk: is it full?")
+    cure = _CURES.get(error.errno or 0, "try another path, or other options")
     return OutputError(f"cannot be written: {error.strerror or error}", where=where, cure=cure)
 
 
@@ -46,11 +51,20 @@ class TextOut:
     def line(self, text: str) -> None:
         """Write one line; OutputError when it cannot be written."""
         try:
-            self._file.write(text + "\n")
+            self._write(text + "\n")
             if self._flush:
                 self._file.flush()
         except OSError as error:
             raise output_error(error, self._where) from error
+
+    def _write(self, text: str) -> None:
+        try:
+            self._file.write(text)
+        except UnicodeEncodeError:
+            # Half a surrogate pair from a guest, or a terminal that knows no more than ASCII. In JSON the escape
+            # with a backslash means the very character.
+            encoding = self._file.encoding
+            self._file.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
     def close(self) -> None:
         """Flush, and close the file; the standard output stays open."""

@@ -26,13 +26,13 @@ from weft.media.sources.frames import checked_rate
 ENCODERS = {
     "libx264": {"preset": "veryfast", "crf": "22"},
     "libopenh264": {},
-    "mpeg4": {"qscale": "4"},
+    "mpeg4": {"flags": "+qscale", "global_quality": "472"},
 }
 
 CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
 
-# Ticks per second: fine enough for the times of any camera, and common in video.
-_TICKS = 90_000
+# Ticks per second: a whole number of them for 24, 25, 30, 50 and 60 fps, and no more than MPEG-4 part 2 can count.
+_TICKS = 60_000
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class VideoSink:
 
     Give it one stream of pictures and any number of streams of JSON results; :class:`Join` brings them together
     (``counters`` tells how that went). The file appears under its name when the sink is closed; until then it has
-    ``.part`` appended. Without a single picture there is no file.
+    ``.part`` appended, and also afterwards if it could not be finished. Without a single picture there is no file.
 
     Args:
         path: the file to write.
