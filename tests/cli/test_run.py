@@ -67,6 +67,13 @@ def test_the_classifier_names_the_cat(weft_process: Cli, data: Path) -> None:
     assert best["score"] == pytest.approx(0.8002, abs=0.02)
 
 
+def test_a_function_that_comes_with_weft_goes_by_its_name(weft: Cli) -> None:
+    assert json.loads(weft("inspect", "weft:classify", "--json").out)["abi"] == "reactor"
+    wrong = weft("run", "weft:clasify")
+    assert wrong.code == 66
+    assert "did you mean 'classify'?" in wrong.err
+
+
 def test_a_model_that_was_not_granted_is_named_with_the_cure(weft_process: Cli, data: Path) -> None:
     done = weft_process("run", guest("classify"), stdin=(data / "images" / "cat.jpg").read_bytes())
     assert done.code == 70

@@ -59,7 +59,7 @@ def test_a_stream_has_one_producer():
     ]
 
 
-def test_failed_frames_of_several_functions_may_share_a_stream():
+def test_error_records_of_several_functions_may_share_a_stream():
     text = """
     sources: {s: {type: camera}}
     functions:
@@ -70,9 +70,9 @@ def test_failed_frames_of_several_functions_may_share_a_stream():
     assert parse_pipeline(text).sink_inputs("o") == ("errors", "a", "b")
 
 
-def test_failed_frames_do_not_mix_with_results():
+def test_error_records_do_not_mix_with_results():
     text = "sources: {s: {type: camera}}\nfunctions: {a: {wasm: x, inputs: [s], on_error: {stream: a}}}"
-    assert lines(text) == ["line 2: functions.a.on_error: sends failed frames to 'a', its own output (name another)"]
+    assert lines(text) == ["line 2: functions.a.on_error: sends error records to 'a', its own output (name another)"]
 
 
 def test_a_circle_is_named():
@@ -92,7 +92,7 @@ def test_a_function_that_feeds_itself_is_a_circle():
     assert "circle: a → a" in lines(text)[0]
 
 
-def test_failed_frames_can_close_a_circle_too():
+def test_error_records_can_close_a_circle_too():
     text = """
     sources: {s: {type: camera}}
     functions:
@@ -135,8 +135,8 @@ def test_a_pattern_has_a_queue_only_when_it_is_live():
 def test_streams_nobody_reads_are_warnings():
     text = "sources: {s: {type: camera}, t: {type: camera}}\nfunctions: {f: {wasm: x, inputs: [s]}}"
     assert [str(problem) for problem in parse_pipeline(text).warnings] == [
-        "sources.t: nobody reads the stream 't' (add it to the inputs of a function or sink)",
-        "functions.f: nobody reads the stream 'f' (add it to the inputs of a function or sink)",
+        "line 1: sources.t: nobody reads the stream 't' (add it to the inputs of a function or sink)",
+        "line 2: functions.f: nobody reads the stream 'f' (add it to the inputs of a function or sink)",
     ]
     assert parse_pipeline(CONVEYOR).warnings == ()
 
@@ -176,6 +176,16 @@ def test_files_are_found_relative_to_the_document(tmp_path: Path):
     spec = load_pipeline(tmp_path / "pipeline.yaml")
     assert spec.folder == tmp_path
     assert spec.resolve("detect.wasm") == tmp_path / "detect.wasm"
+
+
+def test_a_pattern_of_pictures_is_no_file(tmp_path: Path):
+    sinks = "sinks: {o: {type: console, inputs: [s]}}"
+    path = tmp_path / "pipeline.yaml"
+    path.write_text(f"sources: {{s: {{type: pictures, path: 'belt/*.png'}}}}\n{sinks}")
+    load_pipeline(path)
+    path.write_text(f"sources: {{s: {{type: pictures, path: belt}}}}\n{sinks}")
+    with pytest.raises(DocumentError, match="no file 'belt'"):
+        load_pipeline(path)
 
 
 def test_files_that_config_values_stand_for_are_looked_for_too(tmp_path: Path):
@@ -236,3 +246,17 @@ def test_problems_carry_plain_data():
         "functions.detect.inputs[0]", "'bel' is no stream", 8, "did you mean 'belt'?"
     )
     assert caught.value.record()["where"] == "p.yaml"
+
+
+def test_a_function_that_ships_with_weft_goes_by_its_name(tmp_path: Path):
+    (tmp_path / "a.mp4").touch()
+    document = """
+    sources: {cam: {type: video, path: a.mp4}}
+    functions: {names: {wasm: "weft:NAME", inputs: [cam]}}
+    sinks: {out: {type: console, inputs: [names]}}
+    """
+    parse_pipeline(document.replace("NAME", "classify"), folder=tmp_path, check_files=True)
+    with pytest.raises(DocumentError) as error:
+        parse_pipeline(document.replace("NAME", "clasify"), folder=tmp_path, check_files=True)
+    assert [problem.path for problem in error.value.problems] == ["functions.names.wasm"]
+    assert "did you mean 'classify'?" in error.value.problems[0].cure

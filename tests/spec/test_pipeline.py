@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -10,8 +11,9 @@ from weft.core import limits as core
 from weft.core.errors import DocumentError
 from weft.core.model import ModelOptions
 from weft.spec.endpoints import CameraSource, JsonLinesSink, LinesSource, PatternSource, VideoSource
-from weft.spec.function import Limits, ModelUse, OnError
+from weft.spec.function import Abi, Limits, ModelUse, OnError
 from weft.spec.pipeline import parse_pipeline, pipeline_from
+from weft.wasm.abi import abis
 
 from .conftest import CONVEYOR
 
@@ -32,7 +34,7 @@ functions:
     outputs: [parts, debug]
     models:
       net: detector.onnx
-      big: {path: big.tflite, engine: litert, device: cpu, precision: f32, threads: 2, layout: nhwc}
+      big: {path: big.tflite, engine: litert, device: cpu, precision: f32, threads: 2, layout: nhwc, outputs: [mid]}
     grants: {dirs: ["data:/data:ro", "/tmp"], env: {A: b, N: 1}, allow: [nn.load]}
     limits: {memory: 64MiB, time: 200ms, start: 1min, stdout: 1MiB, output: 16MiB, emits: 64, handles: 8, logs: 0}
     config: {threshold: 0.5, verbose: true, name: x}
@@ -66,7 +68,7 @@ def test_a_document_that_says_everything_is_read():
     spec = parse_pipeline(EVERYTHING, folder=Path("/srv"))
     detect = spec.functions["detect"]
     assert detect.limits.limits() == core.Limits(64 << 20, 0.2, 60.0, 1 << 20, 16 << 20, 64, 8, 0)
-    assert detect.models["big"].options() == ModelOptions("litert", "cpu", "f32", 2, "nhwc")
+    assert detect.models["big"].options() == ModelOptions("litert", "cpu", "f32", 2, "nhwc", ("mid",))
     assert detect.config == {"threshold": "0.5", "verbose": "true", "name": "x"}
     assert detect.args == ("--size", "3")
     assert (detect.on_error.retry, detect.on_error.action, detect.on_error.target) == (2, "stream", "errors")
@@ -93,6 +95,10 @@ def test_every_limit_and_model_option_of_the_core_can_be_written():
     assert set(Limits.model_fields) == {field.name for field in dataclasses.fields(core.Limits)}
     assert set(ModelUse.model_fields) == {"path", *(field.name for field in dataclasses.fields(ModelOptions))}
     assert all(math.isfinite(value) for value in Limits().model_dump().values())
+
+
+def test_every_abi_can_be_written():
+    assert set(get_args(Abi)) == {"auto", *abis()}
 
 
 @pytest.mark.parametrize(

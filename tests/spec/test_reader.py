@@ -143,7 +143,9 @@ def test_tags_are_refused_and_construct_nothing(text: str, tag: str):
     assert parsed.broken == {("a",)}
 
 
-@pytest.mark.parametrize("text", ["a: !!int x", "a: !!bool maybe", "a: !!float y", f"a: {'9' * 5000}"])
+@pytest.mark.parametrize(
+    "text", ["a: !!int x", "a: !!bool maybe", "a: !!float y", f"a: {'9' * 5000}", f"a: 0x{'F' * 5000}"]
+)
 def test_a_value_that_its_tag_does_not_fit_is_a_problem(text: str):
     assert only(read(text)).path == "a"
 

@@ -13,7 +13,7 @@ from .conftest import function_problems, problems_of
     [
         ("quue: 5", "quue", "is no key here", "did you mean 'queue'?"),
         ("abi: reactr", "abi", "'reactr' is no choice here", "did you mean 'reactor'?"),
-        ("abi: 5", "abi", "must be one of auto, command, stdio, reactor, is 5", ""),
+        ("instance: 5", "instance", "must be one of reuse, fresh, is 5", ""),
         ("instance: often", "instance", "'often' is no choice here", "one of fresh, reuse"),
         ('replicas: "2"', "replicas", "must be a whole number, is '2'", "write it without quotes"),
         ("replicas: 0", "replicas", "must be at least 1, is 0", ""),

@@ -24,9 +24,11 @@ A command module's own exit code is passed on.
 """
 
 
-_COMMANDS = {
+COMMANDS = {
     "demo": ("weft.cli.demo:demo", "Watch a sandboxed function judge parts on a conveyor belt."),
     "run": ("weft.cli.run:run", "Run a WebAssembly function on standard input, or a pipeline."),
+    "new": ("weft.cli.new:new", "Make a new function in C, Zig, Rust, Go or AssemblyScript."),
+    "build": ("weft.cli.build:build", "Compile a function's folder to its module."),
     "validate": ("weft.cli.validate:validate", "Check a pipeline and all it names without running it."),
     "compile": ("weft.cli.modules:compile_", "Compile a module ahead of time."),
     "inspect": ("weft.cli.modules:inspect", "Show a module's ABI, imports, exports and needs."),
@@ -45,7 +47,7 @@ def make_app(called: str = "") -> App:
         version=__version__,
         help_format="markdown",
     )
-    for name, (home, summary) in _COMMANDS.items():
+    for name, (home, summary) in COMMANDS.items():
         app.command(home, name=name, help=None if name == called else summary, help_epilogue="")
     model = App(name="model", help="Look at models.", help_epilogue="")
     model.command("weft.cli.models:show", name="show", help_epilogue="")
@@ -55,9 +57,11 @@ def make_app(called: str = "") -> App:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; the ``weft`` script exits with it."""
+    from weft.cli.options import command_line
     from weft.cli.output import print_error
 
     tokens = list(sys.argv[1:] if argv is None else argv)
+    command_line.set(tokens)
     try:
         result = make_app(tokens[0] if tokens else "")(
             tokens, exit_on_error=False, print_error=False, result_action="return_value"

@@ -16,6 +16,7 @@ from weft.core.errors import GuestExit, OutputError, UsageError
 from weft.core.frame import Frame
 from weft.core.limits import Grants, Limits
 from weft.core.model import ModelOptions
+from weft.core.resources import SHIPPED
 
 if TYPE_CHECKING:
     from weft.wasm.abi.base import Terminal
@@ -81,7 +82,7 @@ def _terminal(function: Function) -> Terminal | None:
 
     if not function.abi.one_shot:
         return None
-    wants_frame = any(slot.host.name != "wasi_ephemeral_nn" for slot in function.program.slots)
+    wants_frame = any(slot.host.takes_frame for slot in function.program.slots)
     return Terminal(inherit_stdin=not wants_frame, out=_write, err=_write_error)
 
 
@@ -129,7 +130,7 @@ def compile_(
     module
         The .wasm or .wat module.
     output
-        Where to write it; beside the module, ending in .cwasm, by default.
+        Where to write it; beside the module (here, for one that ships with Weft), ending in .cwasm, by default.
     json
         Print the result as JSON.
     """
@@ -137,8 +138,9 @@ def compile_(
     from weft.core.units import format_size
     from weft.wasm.source import compile_to
 
-    path = options.existing(module, "module")
-    target = output or path.with_suffix(".cwasm")
+    path = options.module(module)
+    shipped = module.startswith(SHIPPED)
+    target = output or (Path(f"{path.stem}.cwasm") if shipped else path.with_suffix(".cwasm"))
     if target.resolve() == path.resolve():
         raise OutputError("the result would replace the module", where=str(target), cure="choose another -o")
     loaded = compile_to(path, target)
@@ -167,7 +169,7 @@ def inspect(module: str, /, *, trust: Switch = False, json: Switch = False) -> i
     from weft.cli.output import print_fields, print_json
     from weft.wasm.inspect import inspect as look
 
-    found = look(options.existing(module, "module"), trust=trust)
+    found = look(options.module(module), trust=trust)
     if json:
         print_json(found)
     else:

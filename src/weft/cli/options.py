@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 
+from weft.core import resources
 from weft.core.errors import UsageError
 from weft.core.limits import CAPABILITIES, DirGrant, Grants, Limits, parse_dir
 from weft.core.suggest import did_you_mean, nearest
@@ -16,6 +17,10 @@ from weft.core.units import parse_duration, parse_size
 
 FOREGROUND_TIME = 60.0
 """Seconds a module in the foreground may run unless --timeout says otherwise: it may be waiting for its input."""
+
+
+command_line: ContextVar[Sequence[str]] = ContextVar("command_line", default=())
+"""The words this command was called with, to tell what stands after ``--``."""
 
 
 def pairs(option: str, values: Iterable[str], example: str) -> dict[str, str]:
@@ -82,12 +87,19 @@ def existing(text: str, what: str) -> Path:
     raise NotFoundError("no such file", where=text, cure=cure)
 
 
-def check_words(words: Sequence[str], known: Iterable[str], argv: Sequence[str] | None = None) -> None:
+def module(text: str) -> Path:
+    """A module's file, or a function that comes with Weft. Raises NotFoundError."""
+    if text.startswith(resources.SHIPPED):
+        return resources.module(text)
+    return existing(text, "module")
+
+
+def check_words(words: Sequence[str], known: Iterable[str]) -> None:
     """Guests get the words after the module; one that looks like a misspelt option of ours is asked about.
 
     Raises UsageError unless the word stands after ``--``.
     """
-    tokens = list(sys.argv if argv is None else argv)
+    tokens = list(command_line.get())
     ours = tokens[: tokens.index("--")] if "--" in tokens else tokens
     for word in words:
         name = word.partition("=")[0]

@@ -57,7 +57,7 @@ def run(
     Parameters
     ----------
     target
-        A .wasm, .wat or .cwasm module, or a pipeline's .yaml.
+        A .wasm, .wat or .cwasm module, weft:NAME for a function that comes with Weft, or a pipeline's .yaml.
     args
         The guest's arguments.
     model
@@ -75,7 +75,7 @@ def run(
     timeout
         Time limit for the frame, such as 200ms, or "none" (default 60s).
     abi
-        How the module is called: command, reactor or stdio; detected by default.
+        How the module is called: command, reactor, stdio, yomo or bindgen; detected by default.
     engine
         What runs the models: onnxruntime, litert, openvino, or auto to time them once.
     device
@@ -107,7 +107,7 @@ def run(
     from weft.cli.modules import ModelChoice, run_module
 
     return run_module(
-        options.existing(target, "module"),
+        options.module(target),
         args=args,
         models=options.pairs("--model", model, "net=model.onnx"),
         choice=ModelChoice(engine, device, precision, threads),

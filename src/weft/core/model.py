@@ -19,11 +19,13 @@ Layout = Literal["nhwc", "nchw"]
 @dataclass(frozen=True, slots=True)
 class Port:
     """An input or output: its name, dtype and shape. ``None`` is a dimension only known at run time;
-    a shape of None means that not even the rank is known."""
+    a shape of None means that not even the rank is known. ``quantization`` is scale and zero point of a quantised
+    tensor, ``(stored - zero point) * scale`` being its value, where the engine tells them."""
 
     name: str
     dtype: DType
     shape: tuple[int | None, ...] | None
+    quantization: tuple[float, int] | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         dims = "…" if self.shape is None else ", ".join("?" if dim is None else str(dim) for dim in self.shape)
@@ -41,6 +43,7 @@ class ModelOptions:
         precision: "f32" (default) or "bf16"/"f16" where the engine can compute in it.
         threads: threads of one inference; 0 is one per core this process may use.
         layout: what the data of picture inputs really is, for guests that say otherwise.
+        outputs: tensors from inside the graph, by name, to have as outputs beside the model's own.
     """
 
     engine: str | None = None
@@ -48,6 +51,7 @@ class ModelOptions:
     precision: str = "f32"
     threads: int = 0
     layout: Layout | None = None
+    outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 
 from weft.core.errors import NotFoundError
+from weft.core.suggest import did_you_mean
 
 _PACKAGE = Path(__file__).parents[1]
 _REPOSITORY = _PACKAGE.parents[1]
 
 
+SHIPPED = "weft:"
+"""What the name of a function that comes with Weft begins with, as in ``weft:classify``."""
+
+
+def module(written: str, folder: Path = Path()) -> Path:
+    """The file a function's module is written as: a path, relative to ``folder``, or ``weft:NAME``.
+
+    Raises NotFoundError for a name that Weft does not ship.
+    """
+    return guest(written.removeprefix(SHIPPED)) if written.startswith(SHIPPED) else folder / written
+
+
+def guests() -> list[str]:
+    """The names of the functions that come with Weft."""
+    return sorted(path.stem for path in (_PACKAGE / "guests").glob("*.wasm"))
+
+
 def guest(name: str) -> Path:
-    """A guest that was compiled when Weft was built, such as ``classify``. Raises NotFoundError."""
+    """A function that was compiled when Weft was built, such as ``classify``. Raises NotFoundError."""
+    if guests() and name not in guests():
+        cure = did_you_mean(name, guests()) or f"it ships {', '.join(guests())}"
+        raise NotFoundError(f"Weft ships no function '{name}'", where=f"{SHIPPED}{name}", cure=cure)
     return _first(_PACKAGE / "guests" / f"{name}.wasm", cure="install Weft again: it compiles its guests then")
 
 
@@ -21,9 +42,14 @@ def example(name: str) -> Path:
     return _first(installed, checkout, cure="install Weft again, with its examples")
 
 
+def sdk() -> Path:
+    """What function authors need: a folder per language with its binding, template and examples."""
+    return _PACKAGE / "sdk"
+
+
 def headers() -> Path:
     """The folder of the C headers, for ``-I``."""
-    return _PACKAGE / "sdk" / "c"
+    return sdk() / "c"
 
 
 def _first(*candidates: Path, cure: str) -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from weft.core import resources
 from weft.core.protocols import Handler, Sink, Source
 from weft.flow.functions import FunctionOptions, ModelGrant, load_function
 from weft.flow.graph import FunctionNode, OnError, SinkNode, SourceNode
@@ -90,7 +91,7 @@ def _entry(source: SourceSpec) -> Queue | None:
 
 def _function(spec: PipelineSpec, name: str) -> FunctionNode:
     function = spec.functions[name]
-    shared = Once(lambda: load_function(spec.resolve(function.wasm), _function_options(spec, name)))
+    shared = Once(lambda: load_function(resources.module(function.wasm, spec.folder), _function_options(spec, name)))
 
     def open_handler() -> Handler:
         handler = shared().instance()
@@ -153,8 +154,9 @@ def _sink(spec: PipelineSpec, name: str) -> SinkNode:
 def _options(spec: PipelineSpec, written: Mapping[str, Any]) -> dict[str, Any]:
     """The keyword arguments of a source or sink, its file relative to the document's folder."""
     options = {key: value for key, value in written.items() if key not in _OURS and value is not None}
-    if options.get("path", STANDARD_STREAM) != STANDARD_STREAM:
-        options["path"] = spec.resolve(options["path"])
+    path = options.get("path", STANDARD_STREAM)
+    if path != STANDARD_STREAM and "://" not in path:
+        options["path"] = spec.resolve(path)
     return options
 
 

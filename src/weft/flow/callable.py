@@ -3,25 +3,76 @@
 from __future__ import annotations
 
 import os
+import queue
 import threading
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, wait
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from weft.core.errors import UsageError
 from weft.core.frame import Frame
 from weft.core.limits import Grants, Limits
 from weft.core.model import ModelOptions
+from weft.core.resources import module
 from weft.flow.functions import FunctionOptions, ModelGrant, load_function
 
 if TYPE_CHECKING:
     from weft.wasm.abi.base import Terminal
     from weft.wasm.function import Function, InstancePolicy
 
+T = TypeVar("T")
 AnyPath = str | os.PathLike[str]
 ModelArgument = AnyPath | tuple[AnyPath, ModelOptions]
+
+
+STOP_WITHIN = 1.0
+"""Seconds that closing waits for a call that is still running."""
+
+_LOOK_EVERY = 0.25
+
+
+class _Worker:
+    """One daemon thread that does one thing after the other: a guest that hangs must not keep the process alive."""
+
+    def __init__(self, name: str) -> None:
+        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._open = True
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Callable[[], T], where: str) -> Future[T]:
+        """Have it done. Raises UsageError after close."""
+        if not self._open:
+            raise UsageError("the function was closed", where=where, cure="load it again")
+        future: Future[T] = Future()
+        self._jobs.put((work, future))
+        return future
+
+    def close(self, last: Callable[[], None]) -> None:
+        """Do ``last``, then end; wait for that, but not for long."""
+        if self._open:
+            self._jobs.put((last, Future()))
+            self._jobs.put(None)
+            self._open = False
+        self._thread.join(STOP_WITHIN)
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            work, future = job
+            try:
+                future.set_result(work())
+            except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+                future.set_exception(error)
+            del job, work, future
+
+
+def _result(future: Future[T]) -> T:
+    """Wait in steps: a signal that comes just as the main thread starts to wait on a lock would not wake it."""
+    while not wait((future,), _LOOK_EVERY).done:
+        pass
+    return future.result()
 
 
 class LoadedFunction:
@@ -34,7 +85,7 @@ class LoadedFunction:
     def __init__(self, function: Function, terminal: Terminal | None = None) -> None:
         self.function = function
         self._handler = function.instance(terminal)
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"weft-{function.settings.name}")
+        self._worker = _Worker(f"weft-{function.settings.name}")
         self._lock = threading.Lock()
         self._sequence = 0
 
@@ -42,18 +93,11 @@ class LoadedFunction:
         """What the function emits. Raises GuestError when it fails on the frame; the next call is sound again."""
         if not isinstance(frame, Frame):
             frame = Frame(bytes(frame), sequence=self._next())
-        try:
-            future = self._worker.submit(self._handler.handle, frame)
-        except RuntimeError:
-            raise UsageError(
-                "the function was closed", where=self.function.settings.name, cure="load it again"
-            ) from None
-        return future.result()
+        return _result(self._worker.submit(lambda: self._handler.handle(frame), self.function.settings.name))
 
     def close(self) -> None:
-        """Release the instance and its thread."""
-        self._worker.submit(self._handler.close)
-        self._worker.shutdown(wait=True)
+        """Release the instance and its thread. A guest that still runs is left to its time limit."""
+        self._worker.close(self._handler.close)
 
     def __enter__(self) -> LoadedFunction:
         return self
@@ -84,7 +128,7 @@ def load(
     """Load a function from a .wasm, .wat or .cwasm file.
 
     Args:
-        path: the module.
+        path: the module, or ``weft:NAME`` for a function that comes with Weft.
         models: what it may load by name: a file, or a file with its ModelOptions.
         config: what ``config_get`` answers; ``@FILE`` stands for a file's text.
         grants: directories, environment and capabilities; nothing by default.
@@ -106,7 +150,7 @@ def load(
         policy=instance,
         trust=trust,
     )
-    return LoadedFunction(load_function(Path(path), options))
+    return LoadedFunction(load_function(module(os.fspath(path)), options))
 
 
 def _grant(value: ModelArgument) -> ModelGrant:

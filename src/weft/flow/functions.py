@@ -60,11 +60,11 @@ def models() -> ModelService:
 @functools.cache
 def services() -> Services:
     """What host modules draw on."""
-    from weft.media.images import open_picture
+    from weft.media.images import open_picture, picture_of
     from weft.media.tensors import fill_tensor
     from weft.wasm.services import Services
 
-    return Services(models=_LazyModels(), open_picture=open_picture, fill_tensor=fill_tensor)
+    return Services(_LazyModels(), open_picture, picture_of, fill_tensor)
 
 
 class _LazyModels:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from weft.core import resources
 from weft.core.errors import DocumentError, Problem, WeftError
 
 if TYPE_CHECKING:
@@ -57,5 +58,5 @@ def _link(spec: PipelineSpec, name: str) -> None:
     from weft.flow.functions import FunctionOptions, load_function
 
     function = spec.functions[name]
-    path = spec.resolve(function.wasm)
+    path = resources.module(function.wasm, spec.folder)
     load_function(path, FunctionOptions(name=name, abi=function.abi))

@@ -47,11 +47,13 @@ class Target:
         device: "cpu", "cuda", "cuda:1", "gpu" …
         precision: what floating-point layers compute in.
         threads: threads of one inference, at least 1.
+        outputs: tensors from inside the graph to have as outputs, too.
     """
 
     device: str = "cpu"
     precision: str = "f32"
     threads: int = 1
+    outputs: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, options: ModelOptions) -> Target:
@@ -59,7 +61,8 @@ class Target:
         if not 0 <= options.threads <= _MOST_THREADS:
             cure = f"0 for one per core, or a number up to {_MOST_THREADS}"
             raise UsageError(f"{options.threads} threads", cure=cure)
-        return cls(options.device.lower(), options.precision.lower(), options.threads or usable_cores())
+        threads = options.threads or usable_cores()
+        return cls(options.device.lower(), options.precision.lower(), threads, options.outputs)
 
 
 class Session(Protocol):
@@ -137,6 +140,9 @@ def check(found: Backend, source: Source, target: Target) -> None:
         names = readers(source.format) or ORDER[source.format]
         what = f"engine '{found.engine.name}' does not read {source.format}"
         raise UnavailableError(what, where=source.where, cure=f"engine: {' or '.join(names)}")
+    if target.outputs and found.engine.name != "openvino":
+        what = f"engine '{found.engine.name}' gives no tensors from inside a graph"
+        raise UnavailableError(what, where=source.where, cure="engine: openvino")
     _check_device(found, target.device)
     precisions = found.precisions(target.device)
     if target.precision not in precisions:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from weft.core.errors import NotFoundError
+from weft.core.resources import SHIPPED, module
 from weft.core.suggest import did_you_mean, nearest
 from weft.spec.document import Mistake
 from weft.spec.graph import Graph, Stage, graph_of, section
@@ -30,7 +32,7 @@ def _names(document: Mapping[str, Any]) -> Iterator[Mistake]:
 
 
 def _producers(graph: Graph) -> Iterator[Mistake]:
-    """A stream has one producer. Only streams of failed frames may be shared, and only among themselves."""
+    """A stream has one producer. Only streams of error records may be shared, and only among themselves."""
     for stream, stages in graph.producers.items():
         first, *others = stages
         for other in others:
@@ -40,7 +42,7 @@ def _producers(graph: Graph) -> Iterator[Mistake]:
             yield other.path, message, "give each its own stream; a reader may list several, or use a pattern"
     for stage in graph.stages:
         if stage.errors is not None and stage.errors in stage.outputs:
-            yield (*stage.path, "on_error"), f"sends failed frames to '{stage.errors}', its own output", "name another"
+            yield (*stage.path, "on_error"), f"sends error records to '{stage.errors}', its own output", "name another"
 
 
 def _unknown_inputs(graph: Graph) -> Iterator[Mistake]:
@@ -98,8 +100,10 @@ def check_files(folder: Path) -> Any:
 
     def check(document: Mapping[str, Any]) -> Iterator[Mistake]:
         for name, source in section(document, "sources"):
-            if source.get("type") in ("video", "pictures", "lines"):
-                yield from _file(folder, ("sources", name, "path"), source.get("path"))
+            written = source.get("path")
+            pattern = source.get("type") == "pictures" and isinstance(written, str) and any(c in written for c in "*?[")
+            if source.get("type") in ("video", "pictures", "lines") and not pattern:
+                yield from _file(folder, ("sources", name, "path"), written)
         for name, function in section(document, "functions"):
             yield from _function_files(folder, ("functions", name), function)
 
@@ -107,7 +111,7 @@ def check_files(folder: Path) -> Any:
 
 
 def _function_files(folder: Path, path: tuple[str, ...], function: Mapping[str, Any]) -> Iterator[Mistake]:
-    yield from _file(folder, (*path, "wasm"), function.get("wasm"))
+    yield from _module(folder, (*path, "wasm"), function.get("wasm"))
     models = function.get("models")
     for name, model in models.items() if isinstance(models, Mapping) else ():
         written = model.get("path") if isinstance(model, Mapping) else model
@@ -121,6 +125,16 @@ def _function_files(folder: Path, path: tuple[str, ...], function: Mapping[str, 
     for index, text in enumerate(dirs if isinstance(dirs, list | tuple) else ()):
         if isinstance(text, str):
             yield from _file(folder, (*path, "grants", "dirs", index), text.partition(":")[0])
+
+
+def _module(folder: Path, path: tuple[str, ...], written: Any) -> Iterator[Mistake]:
+    if not isinstance(written, str) or not written.startswith(SHIPPED):
+        yield from _file(folder, path, written)
+        return
+    try:
+        module(written)
+    except NotFoundError as error:
+        yield path, error.what, error.cure
 
 
 def _file(folder: Path, path: tuple[str | int, ...], written: Any) -> Iterator[Mistake]:

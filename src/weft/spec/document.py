@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from weft.core.errors import DocumentError, Problem
-from weft.spec.reader import Parsed, Path, read
+from weft.spec.reader import Parsed, Path
 from weft.spec.wording import explain
 
 MAX_PROBLEMS = 100
@@ -22,21 +22,12 @@ Check = Callable[[Mapping[str, Any]], Iterable[Mistake]]
 M = TypeVar("M", bound=BaseModel)
 
 
-def parse_document(content: str | bytes, model: type[M], *, where: str = "", checks: Iterable[Check] = ()) -> M:
-    """The model that YAML text describes.
+def parse_document(parsed: Parsed, model: type[M], *, where: str = "", checks: Iterable[Check] = ()) -> M:
+    """The model that YAML text, as :func:`weft.spec.reader.read` gives it, describes.
 
     ``where`` names the document in the error. ``checks`` look across the document; they run even when
     single values are wrong, so that one pass reports everything. Raises DocumentError.
     """
-    return _validate(read(content), model, where, checks)
-
-
-def check_document(data: Mapping[str, Any], model: type[M], *, where: str = "", checks: Iterable[Check] = ()) -> M:
-    """The model that plain data describes, checked as :func:`parse_document` does. Raises DocumentError."""
-    return _validate(Parsed(data=data), model, where, checks)
-
-
-def _validate(parsed: Parsed, model: type[M], where: str, checks: Iterable[Check]) -> M:
     problems = list(parsed.problems)
     made: M | None = None
     if () not in parsed.broken:

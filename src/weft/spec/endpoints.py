@@ -57,7 +57,7 @@ class VideoSource(SourceBase):
     """The frames of a video file, as fast as they are taken. Never drops a frame."""
 
     type: Literal["video"] = Field(description="`video`.")
-    path: FilePath = Field(description="The video file.")
+    path: FilePath = Field(description="The video file, or an `http(s)://` address of one.")
     loop: bool = Field(default=False, description=_LOOP)
     limit: int | None = Field(default=None, ge=1, description=_LIMIT)
     encoding: Encoding = Field(default="jpeg", description=_ENCODING)
@@ -78,10 +78,10 @@ class CameraSource(SourceBase):
 
 
 class PicturesSource(SourceBase):
-    """The pictures of a folder, in the order of their names. Payloads are the files' own bytes."""
+    """Picture files in the natural order of their names (2 before 10). Payloads are the files' own bytes."""
 
     type: Literal["pictures"] = Field(description="`pictures`.")
-    path: FilePath = Field(description="A folder of pictures, or one picture.")
+    path: FilePath = Field(description="A folder of pictures, a pattern such as `belt/*.png`, or one picture.")
     loop: bool = Field(default=False, description=_LOOP)
     limit: int | None = Field(default=None, ge=1, description=_LIMIT)
 
@@ -99,7 +99,7 @@ class PatternSource(SourceBase):
 
 
 class LinesSource(SourceBase):
-    """The lines of a text file, one frame each, without the line's end."""
+    """The lines of a text file, one frame each, without the line's end. Blank lines are left out."""
 
     type: Literal["lines"] = Field(description="`lines`.")
     path: FilePath = Field(description="The text file, or `-` for standard input.")
@@ -116,16 +116,22 @@ class SinkBase(Part):
 
 
 class ConsoleSink(SinkBase):
-    """Prints one line per frame to standard output."""
+    """Prints one line per frame to standard output, shortened for people."""
 
     type: Literal["console"] = Field(description="`console`.")
 
 
 class JsonLinesSink(SinkBase):
-    """Writes one JSON object per frame: stream, sequence, time, headers and the payload."""
+    """Writes one JSON object per frame and line: stream, sequence, time, media type, headers, payload."""
 
     type: Literal["jsonl"] = Field(description="`jsonl`.")
-    path: FilePath = Field(description="The file to write.")
+    path: FilePath = Field(description="The file to write, or `-` for standard output.")
+    binary: Literal["size", "base64"] = Field(
+        default="size", description="What to write of payloads that are neither JSON nor text."
+    )
+    flush: Literal["frame", "close"] = Field(
+        default="frame", description="`frame` hands every line on at once; `close` is faster."
+    )
 
 
 class VideoSink(SinkBase):
@@ -145,7 +151,7 @@ class DirectorySink(SinkBase):
     """Writes each payload to a file of its own, named by stream and sequence."""
 
     type: Literal["directory"] = Field(description="`directory`.")
-    path: FilePath = Field(description="The folder to write to; made if it is not there.")
+    path: FilePath = Field(description="The folder to write to; made if absent.")
 
 
 def type_tag(value: Any) -> str | None:

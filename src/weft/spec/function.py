@@ -16,7 +16,7 @@ from weft.spec.endpoints import MAX_INPUTS, Queue
 from weft.spec.values import AsTuple, Duration, FilePath, Part, Size, StreamName, StreamPattern, Text, mistake
 
 MAX_OUTPUTS = 16
-Abi = Literal["auto", "command", "stdio", "reactor"]
+Abi = Literal["auto", "command", "stdio", "reactor", "yomo", "bindgen"]
 
 _LIMITS = core.Limits()
 _CAPABILITIES = "; ".join(f"`{name}`, {text}" for name, text in core.CAPABILITIES.items())
@@ -38,15 +38,23 @@ class ModelUse(Part):
     device: str = Field(
         default="cpu", min_length=1, description="The device, as the engine names it: `cpu`, `cuda`, `gpu` …."
     )
-    precision: Literal["f32", "f16", "bf16"] = Field(default="f32", description="What the engine computes in.")
+    precision: Literal["f32", "tf32", "f16", "bf16"] = Field(
+        default="f32", description="What the engine computes in; an engine that cannot says so."
+    )
     threads: int = Field(default=0, ge=0, le=1024, description="Threads of one inference; 0 is one per core.")
     layout: Layout | None = Field(
         default=None, description="What the data of picture inputs really is, for functions whose shapes say otherwise."
     )
 
+    outputs: Annotated[tuple[Text, ...], AsTuple] = Field(
+        default=(),
+        max_length=64,
+        description="Tensors from inside the graph, by name, to have as outputs beside the model's own.",
+    )
+
     def options(self) -> ModelOptions:
         """The choices as ``weft.nn`` takes them."""
-        return ModelOptions(self.engine, self.device, self.precision, self.threads, self.layout)
+        return ModelOptions(self.engine, self.device, self.precision, self.threads, self.layout, self.outputs)
 
 
 class Limits(Part):
@@ -103,9 +111,9 @@ class Grants(Part):
 
 
 class ErrorStream(Part):
-    """Send the failed frame on, with the error in its headers."""
+    """Send a record of the failure on, as JSON, in place of the frame."""
 
-    stream: StreamName = Field(description="The stream failed frames go to; functions may share it.")
+    stream: StreamName = Field(description="The stream the records go to; functions may share it.")
 
 
 def _shape_tag(value: Any) -> str:
@@ -124,10 +132,10 @@ class OnError(Part):
     A word alone, `skip` or `fail`, is short for `{then: skip}`.
     """
 
-    retry: int = Field(default=0, ge=0, le=100, description="How often to try the frame again, on a fresh instance.")
+    retry: int = Field(default=0, ge=0, le=100, description="How often to try the frame again.")
     then: Then | None = Field(
         default=None,
-        description="`skip` drops the frame (the default), `fail` stops the pipeline, `{stream: NAME}` sends it on.",
+        description="`skip` drops the frame (the default), `fail` stops the pipeline, `{stream: NAME}` sends a record.",
     )
     stream: StreamName | None = Field(default=None, description="Short for `then: {stream: NAME}`.")
 
@@ -146,7 +154,7 @@ class OnError(Part):
 
     @property
     def target(self) -> str | None:
-        """The stream failed frames go to, where they go to one."""
+        """The stream that records of failures go to, where they go to one."""
         return self.then.stream if isinstance(self.then, ErrorStream) else self.stream
 
 
@@ -157,7 +165,9 @@ def _short_on_error(value: Any) -> Any:
 class FunctionSpec(Part):
     """A WebAssembly module between streams."""
 
-    wasm: FilePath = Field(description="The module: `.wasm`, or `.cwasm` from `weft compile`.")
+    wasm: FilePath = Field(
+        description="The module: `.wasm`, `.wat`, `.cwasm` from `weft compile`, or `weft:NAME`, which ships with Weft."
+    )
     abi: Abi = Field(default="auto", description="How the module is called; `auto` looks at its imports and exports.")
     inputs: Annotated[tuple[StreamPattern, ...], AsTuple] = Field(
         min_length=1, max_length=MAX_INPUTS, description="The streams it takes; patterns such as `cam/*` are allowed."

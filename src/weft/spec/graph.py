@@ -29,7 +29,7 @@ class Stage:
         name: its key.
         inputs: names and patterns, each with the index at which it is written.
         outputs: the streams it emits to.
-        errors: the stream its failed frames go to.
+        errors: the stream its error records go to.
         live: it is a source whose frames may be dropped.
         overflow: what its queue does when it is full.
         complete: False when its outputs are written wrongly and therefore unknown.
@@ -51,7 +51,7 @@ class Stage:
 
     @property
     def emits(self) -> tuple[str, ...]:
-        """All streams it emits to, the one for failed frames included."""
+        """All streams it emits to, the one for error records included."""
         return self.outputs if self.errors is None else (*self.outputs, self.errors)
 
 

@@ -10,7 +10,7 @@
       results: {type: jsonl, path: results.jsonl, inputs: [parts]}
 
 A source emits to the stream of its own name unless ``stream`` says otherwise, a function to its ``outputs``.
-A stream has one producer and any number of readers; only a stream of failed frames may have several producers.
+A stream has one producer and any number of readers; only a stream of error records may have several producers.
 The stages form a graph without circles. File names are relative to the document's folder.
 """
 
@@ -27,11 +27,11 @@ from weft.core.errors import InputError, NotFoundError, Problem
 from weft.core.suggest import did_you_mean
 from weft.spec.checks import check_files as files_check
 from weft.spec.checks import check_graph, warnings_of
-from weft.spec.document import Check, check_document, parse_document
+from weft.spec.document import Check, parse_document
 from weft.spec.endpoints import Sink, Source
 from weft.spec.function import FunctionSpec
 from weft.spec.graph import MAX_STAGES, Graph, graph_of
-from weft.spec.reader import MAX_BYTES, show_path
+from weft.spec.reader import MAX_BYTES, Parsed, read
 from weft.spec.values import Part, StageName
 
 
@@ -51,6 +51,7 @@ class PipelineSpec(Part):
     )
 
     _folder: Path = PrivateAttr(default=Path())
+    _written: Parsed = PrivateAttr(default_factory=Parsed)
     _graph: Graph | None = PrivateAttr(default=None)
 
     @property
@@ -68,8 +69,7 @@ class PipelineSpec(Part):
     @property
     def warnings(self) -> tuple[Problem, ...]:
         """What is allowed but looks forgotten, such as a stream that nobody reads."""
-        found = warnings_of(self.graph)
-        return tuple(Problem(show_path(path), message, cure=cure) for path, message, cure in found)
+        return tuple(self._written.problem(*found) for found in warnings_of(self.graph))
 
     def resolve(self, path: str) -> Path:
         """A path as written in the document, made absolute or relative to the process."""
@@ -86,9 +86,10 @@ class PipelineSpec(Part):
     def _inputs(self, kind: str, name: str) -> tuple[str, ...]:
         return next(self.graph.reads(stage) for stage in self.graph.stages if stage.path == (kind, name))
 
-    def placed(self, folder: Path) -> PipelineSpec:
-        """The same document, its file names relative to ``folder``."""
+    def placed(self, folder: Path, written: Parsed) -> PipelineSpec:
+        """The same document, which knows the folder its file names are relative to and the lines it came from."""
         self._folder = folder
+        self._written = written
         return self
 
 
@@ -106,17 +107,17 @@ def parse_pipeline(
     content: str | bytes, *, where: str = "", folder: Path = Path(), check_files: bool = False
 ) -> PipelineSpec:
     """The pipeline in YAML text. ``where`` names the document in errors. Raises DocumentError."""
-    checks = _checks(folder, check_files)
-    return parse_document(content, PipelineSpec, where=where, checks=checks).placed(folder)
+    return _checked(read(content), where, folder, check_files)
 
 
 def pipeline_from(data: Mapping[str, Any], *, folder: Path = Path(), check_files: bool = False) -> PipelineSpec:
     """The pipeline in plain data, shaped like the document. Raises DocumentError."""
-    return check_document(dict(data), PipelineSpec, checks=_checks(folder, check_files)).placed(folder)
+    return _checked(Parsed(dict(data)), "", folder, check_files)
 
 
-def _checks(folder: Path, check_files: bool) -> list[Check]:
-    return [check_graph, files_check(folder)] if check_files else [check_graph]
+def _checked(parsed: Parsed, where: str, folder: Path, check_files: bool) -> PipelineSpec:
+    checks: list[Check] = [check_graph, files_check(folder)] if check_files else [check_graph]
+    return parse_document(parsed, PipelineSpec, where=where, checks=checks).placed(folder, parsed)
 
 
 def _read(path: Path) -> bytes:

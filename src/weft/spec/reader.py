@@ -20,6 +20,7 @@ from weft.core.units import format_size
 MAX_BYTES = 128 * 1024
 MAX_VALUES = 20_000
 MAX_DEPTH = 32
+MAX_DIGITS = 100
 
 Path = tuple[str | int, ...]
 
@@ -235,6 +236,8 @@ class _Walk:
 
 
 def _integer(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise ValueError(text)
     return int(text, 0) if text[:2] in ("0x", "0o") else int(text, 10)
 
 

@@ -18,11 +18,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from weft.core.errors import DeniedError, ModuleError, OutputError
+from weft.core.errors import DeniedError, ModuleError, OutputError, UnavailableError, WeftError
 from weft.core.paths import cache_dir, config_dir
 
 MAGIC = b"WEFTCW1\n"
 MAC_SIZE = 32
+KEY_SIZE = 32
 CACHE_FILES = 256
 """Compiled modules kept; the ones used longest ago are removed first."""
 
@@ -47,7 +48,8 @@ def seal(header: Header, code: bytes) -> bytes:
 def unseal(data: bytes, where: str, *, trust: bool = False) -> tuple[Header, bytes]:
     """Header and code of a compiled file.
 
-    Raises ModuleError when the file is damaged and DeniedError when someone else made it and ``trust`` is off.
+    Raises ModuleError when the file is damaged, DeniedError when someone else made it and ``trust`` is off, and
+    UnavailableError when this user's key cannot be read.
     """
     header, head, mac, code = _split(data, where)
     if not trust and not hmac.compare_digest(mac, _mac(head, code)):
@@ -65,7 +67,7 @@ def _split(data: bytes, where: str) -> tuple[Header, bytes, bytes, bytes]:
         (size,) = _LENGTH.unpack(data[len(MAGIC) : start])
         head, rest = data[start : start + size], data[start + size :]
         header = Header(**json.loads(head))
-    except (ValueError, TypeError, struct.error):
+    except (ValueError, TypeError, RecursionError, struct.error):
         raise ModuleError("the compiled file is damaged", where=where, cure="compile it again") from None
     return header, head, rest[:MAC_SIZE], rest[MAC_SIZE:]
 
@@ -78,13 +80,30 @@ def _mac(head: bytes, code: bytes) -> bytes:
 
 
 def _secret() -> bytes:
-    """This user's key, made on first use."""
+    """This user's key, made on first use, and again where it is damaged: a short key would be no secret.
+
+    Raises UnavailableError when it can be neither read nor made.
+    """
     path = config_dir() / "compile.key"
+    try:
+        if (key := _read_key(path)) is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_atomically(path, secrets.token_bytes(KEY_SIZE), keep_existing=not path.exists())
+            key = path.read_bytes()
+    except OSError as error:
+        raise UnavailableError(
+            f"the key for compiled code cannot be read or made: {error.strerror}",
+            where=str(path),
+            cure="make its folder writable, or set WEFT_CONFIG to one that is",
+        ) from error
+    return key
+
+
+def _read_key(path: Path) -> bytes | None:
     with suppress(FileNotFoundError):
-        return path.read_bytes()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write_atomically(path, secrets.token_bytes(32), keep_existing=True)
-    return path.read_bytes()
+        key = path.read_bytes()
+        return key if len(key) == KEY_SIZE else None
+    return None
 
 
 def write_compiled(path: Path, header: Header, code: bytes) -> None:
@@ -123,7 +142,7 @@ class CompiledCache:
         try:
             header, code = unseal(path.read_bytes(), str(path))
             os.utime(path)
-        except (OSError, ModuleError, DeniedError):
+        except (OSError, WeftError):
             self.misses += 1
             return None
         fits = header.digest == digest and header.engine == self._engine
@@ -134,7 +153,7 @@ class CompiledCache:
     def put(self, digest: str, name: str, serialize: Callable[[], bytes | bytearray]) -> None:
         """Keep a module's code."""
         path = self._path(digest)
-        with suppress(OSError):
+        with suppress(OSError, UnavailableError):
             path.parent.mkdir(parents=True, exist_ok=True)
             _write_atomically(path, seal(Header(name, digest, self._engine), bytes(serialize())))
             self._trim(path.parent)

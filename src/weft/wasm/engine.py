@@ -1,10 +1,11 @@
-"""The engine: wasmtime's configuration, the epoch ticker, and compiled code kept by digest."""
+"""The engine: wasmtime's configuration, the watchdog over time limits, and compiled code kept by digest."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 import math
+import os
 import platform
 import threading
 import time
@@ -14,12 +15,6 @@ import wasmtime
 
 from weft.core.errors import ModuleError
 from weft.wasm.compiled import CompiledCache
-
-TICK = 0.005
-"""Seconds between two epochs: the precision of time limits."""
-
-IDLE_AFTER = 1.0
-"""Seconds without a guest call after which the ticker sleeps."""
 
 STACK = 512 * 1024
 """Bytes of stack for wasm code."""
@@ -34,7 +29,7 @@ _SETTINGS = {
 
 
 class Engine:
-    """One per process (:func:`engine`): all functions share its code, cache and ticker."""
+    """One per process (:func:`engine`): all functions share its code, cache and watchdog."""
 
     def __init__(self) -> None:
         config = wasmtime.Config()
@@ -43,7 +38,7 @@ class Engine:
         self.raw = wasmtime.Engine(config)
         self.fingerprint = _fingerprint()
         self.cache = CompiledCache(self.fingerprint)
-        self._ticker = Ticker(self.raw)
+        self.watchdog = Watchdog(self.raw)
 
     def compile(self, wasm: bytes, name: str) -> wasmtime.Module:
         """The module of these bytes, from the cache where this user compiled them before.
@@ -68,10 +63,6 @@ class Engine:
                 cure="compile it here again with `weft compile`",
             ) from error
 
-    def awake(self) -> None:
-        """Keep epochs ticking for a while: a guest is about to run."""
-        self._ticker.awake()
-
     def _try_load(self, code: bytes) -> wasmtime.Module | None:
         try:
             return wasmtime.Module.deserialize(self.raw, code)
@@ -89,46 +80,68 @@ class Engine:
             ) from error
 
 
-class Ticker:
-    """Increments the engine's epoch every ``TICK`` while guests run, and sleeps when none does."""
+class Watchdog:
+    """Moves the engine's epoch on when a running guest's time is up, and sleeps until the next one's is.
+
+    A guest looks at the host only when the epoch moved: one that keeps its limits is never interrupted, and
+    a process whose guests are idle never wakes.
+    """
 
     def __init__(self, raw: wasmtime.Engine) -> None:
         self._raw = raw
+        self._running: dict[object, float] = {}
+        self._next = math.inf
+        self._changed = threading.Event()
         self._lock = threading.Lock()
-        self._wanted = threading.Event()
-        self._last = -math.inf
         self._thread: threading.Thread | None = None
+        os.register_at_fork(after_in_child=self._forget)
 
-    def awake(self) -> None:
-        """A guest is about to run."""
-        self._last = time.monotonic()
-        if not self._wanted.is_set():
-            self._start()
+    def watch(self, guest: object, deadline: float) -> None:
+        """A guest runs from now on, at most until ``deadline`` (``time.monotonic``)."""
+        self._running[guest] = deadline
+        if deadline < self._next:
+            self._wake()
 
-    def _start(self) -> None:
-        with self._lock:
-            self._wanted.set()
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="weft-epochs", daemon=True)
-                self._thread.start()
+    def release(self, guest: object) -> None:
+        """The guest returned."""
+        self._running.pop(guest, None)
+
+    def interrupt(self) -> None:
+        """Make every running guest look at the host now; any thread may ask."""
+        self._raw.increment_epoch()
+
+    def _wake(self) -> None:
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="weft-watchdog", daemon=True)
+                    self._thread.start()
+        self._changed.set()
 
     def _run(self) -> None:
-        while self._wanted.wait():
-            time.sleep(TICK)
-            self._raw.increment_epoch()
-            if time.monotonic() - self._last > IDLE_AFTER:
-                self._wanted.clear()
+        while True:
+            self._changed.wait(None if self._next == math.inf else self._seconds_left())
+            self._changed.clear()
+            self._next = math.inf  # from here on, watch() wakes this thread; so no deadline is missed
+            deadlines = list(self._running.values())
+            now = time.monotonic()
+            if any(deadline <= now for deadline in deadlines):
+                self.interrupt()
+            self._next = min((deadline for deadline in deadlines if deadline > now), default=math.inf)
+
+    def _seconds_left(self) -> float:
+        return min(max(0.0, self._next - time.monotonic()), threading.TIMEOUT_MAX)
+
+    def _forget(self) -> None:
+        """After a fork the child has none of the parent's threads."""
+        self._running, self._next = {}, math.inf
+        self._changed, self._lock, self._thread = threading.Event(), threading.Lock(), None
 
 
 @functools.cache
 def engine() -> Engine:
     """The process's engine, made when it is first needed."""
     return Engine()
-
-
-def ticks(seconds: float) -> int:
-    """Epochs that pass in ``seconds``, at least one."""
-    return max(1, math.ceil(seconds / TICK))
 
 
 def _fingerprint() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import wasmtime
@@ -15,11 +16,12 @@ from weft.core.errors import (
     TimeLimitError,
     WeftError,
 )
+from weft.core.limits import Limits
 from weft.core.units import format_duration, format_size
 from weft.wasm.engine import STACK
 
 if TYPE_CHECKING:
-    from weft.wasm.instance import Instance
+    from weft.wasm.instance import Instance, TimeLimit
 
 NEAR = 0.9
 """A guest that fails with this share of its memory limit in use failed for want of memory."""
@@ -32,28 +34,38 @@ _CURES = {
 }
 
 
-def guest_error(instance: Instance, error: Exception, seconds: float) -> WeftError:
+def seconds(limits: Limits, limit: TimeLimit) -> float:
+    """How long a call under this limit may take."""
+    return {"time": limits.time, "start": limits.start, "none": math.inf}[limit]
+
+
+def guest_error(instance: Instance, error: Exception) -> WeftError:
     """The error for a call that did not return, from wasmtime's trap or error."""
     name = instance.settings.name
     if instance.fatal is not None:
         return instance.fatal.at(name)
     if instance.expired():
-        return TimeLimitError(
-            f"ran longer than its {format_duration(seconds)}" + _because(instance),
-            where=name,
-            cure="raise limits.time (--timeout), or look for an endless loop",
-        )
+        return _time_error(instance)
     if isinstance(error, wasmtime.ExitTrap):
-        return _memory_error(instance) or GuestExit(error.code, _because(instance), where=name, cure=instance.cure)
-    return _memory_error(instance) or _trap_error(instance, error)
+        full = _memory_error(instance, f"exited with code {error.code}") if error.code else None
+        return full or GuestExit(error.code, _because(instance), where=name, cure=instance.cure)
+    if "exceeds memory limits" in str(error):
+        return MemoryLimitError(
+            f"needs more memory at its start than its limit of {_memory_limit(instance)}",
+            where=name,
+            cure="raise limits.memory (--memory)",
+        )
+    what, cure = _trapped(error)
+    return _memory_error(instance, what) or GuestTrap(what + _because(instance), where=name, cure=instance.cure or cure)
 
 
 def refused(instance: Instance, function: str, code: int) -> WeftError:
     """The error for an export that returned non-zero."""
-    because = _because(instance) or "; it gave no reason"
-    return _memory_error(instance) or GuestFailed(
-        f"{function} returned {code}{because}", where=instance.settings.name, cure=instance.cure
-    )
+    because = _because(instance)
+    what = f"{function} returned {code}"
+    if not because and (error := _memory_error(instance, what)):
+        return error
+    return GuestFailed(what + (because or "; it gave no reason"), where=instance.settings.name, cure=instance.cure)
 
 
 def host_fault(name: str, error: BaseException) -> WeftError:
@@ -65,29 +77,41 @@ def host_fault(name: str, error: BaseException) -> WeftError:
     )
 
 
-def memory_limit(instance: Instance) -> str:
-    """The limit as people read it."""
-    return format_size(instance.settings.limits.memory)
+def _time_error(instance: Instance) -> WeftError:
+    allowed = format_duration(seconds(instance.settings.limits, instance.limit))
+    started = instance.limit == "start"
+    what = f"ran longer than the {allowed} it has to start" if started else f"ran longer than its {allowed}"
+    return TimeLimitError(
+        what + _because(instance),
+        where=instance.settings.name,
+        cure="raise limits.start, or do less before the first frame"
+        if started
+        else "raise limits.time (--timeout), or look for an endless loop",
+    )
 
 
-def _memory_error(instance: Instance) -> WeftError | None:
+def _memory_error(instance: Instance, what: str) -> WeftError | None:
+    """A failure with the memory nearly full: the failed allocation is not seen, only what it led to."""
     size = instance.memory.size
     if size < NEAR * instance.settings.limits.memory:
         return None
     return MemoryLimitError(
-        f"failed with {format_size(size)} of its {memory_limit(instance)} of memory in use" + _because(instance),
+        f"failed with {format_size(size)} of its {_memory_limit(instance)} of memory in use: {what}"
+        + _because(instance),
         where=instance.settings.name,
         cure="raise limits.memory (--memory), or look for what keeps growing",
     )
 
 
-def _trap_error(instance: Instance, error: Exception) -> WeftError:
+def _memory_limit(instance: Instance) -> str:
+    return format_size(instance.settings.limits.memory)
+
+
+def _trapped(error: Exception) -> tuple[str, str]:
+    """What happened, and the cure where one is known."""
     code = error.trap_code.name if isinstance(error, wasmtime.Trap) and error.trap_code else ""
     what, cure = _CURES.get(code, (_last_line(error), ""))
-    place = _place(error)
-    return GuestTrap(
-        f"trapped{place}: {what}" + _because(instance), where=instance.settings.name, cure=instance.cure or cure
-    )
+    return f"trapped{_place(error)}: {what}", cure
 
 
 def _because(instance: Instance) -> str:

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from weft.core.errors import GuestError, GuestFailed, ModuleError
+from weft.core.errors import GuestFailed, UsageError
 from weft.core.frame import Frame
 from weft.core.limits import CAPABILITIES
 from weft.core.suggest import did_you_mean
 from weft.wasm.abi.base import Abi, Guest, Terminal
 from weft.wasm.abi.detect import choose
-from weft.wasm.host import host_modules
 from weft.wasm.program import Program, Settings
 from weft.wasm.source import load_module
 
@@ -50,8 +49,9 @@ class Function:
         self.abi: type[Abi] = choose(abi, module.raw, path)
         self.program = Program(module, settings)
         imports = frozenset(imported.module for imported in module.raw.imports)
-        for name in imports & host_modules().keys():
-            host_modules()[name].check(settings, imports)
+        for host in {slot.host for slot in self.program.slots}:
+            host.check(settings, imports)
+        self.abi.check(self.program)
 
     def instance(self, terminal: Terminal | None = None) -> FunctionHandler:
         """A handler with an instance of its own, for one thread at a time (not the main one)."""
@@ -74,8 +74,8 @@ class FunctionHandler:
 
     def start(self) -> None:
         """Start the instance before the first frame. Raises GuestError."""
+        refuse_main_thread(self._function.settings.name)
         if self._guest is None:
-            refuse_main_thread(self._function.settings.name)
             self._guest = self._function.abi.start(self._function.program, self._terminal)
 
     def handle(self, frame: Frame) -> Sequence[Frame]:
@@ -87,7 +87,7 @@ class FunctionHandler:
         except GuestFailed:
             self._release(keep=self._keep)  # it said no in good order
             raise
-        except GuestError:
+        except BaseException:
             self.replaced += 1
             self._release(keep=False)
             raise
@@ -106,8 +106,8 @@ class FunctionHandler:
 
 def refuse_main_thread(name: str) -> None:
     """A KeyboardInterrupt inside a guest would tear through wasm frames: guests run on other threads."""
-    if threading.current_thread() is threading.main_thread():
-        raise ModuleError(
+    if threading.get_ident() == threading.main_thread().ident:
+        raise UsageError(
             "a guest cannot run on the main thread", where=name, cure="use weft.load(), or a thread of your own"
         )
 
@@ -115,7 +115,7 @@ def refuse_main_thread(name: str) -> None:
 def _check_grants(settings: Settings) -> None:
     for capability in settings.grants.allow:
         if capability not in CAPABILITIES:
-            raise ModuleError(
+            raise UsageError(
                 f"no capability '{capability}' to allow",
                 where=settings.name,
                 cure=did_you_mean(capability, CAPABILITIES) or f"one of {', '.join(CAPABILITIES)}",

@@ -8,7 +8,7 @@ into the host module's own errno and leaves the reason with the instance, for th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from weft.core.errors import (
     DeniedError,
@@ -17,16 +17,23 @@ from weft.core.errors import (
     NotFoundError,
     TensorError,
     UnavailableError,
+    UsageError,
     WeftError,
 )
 from weft.wasm.native import Stop
 
-Kind = Literal["invalid", "encoding", "not_found", "too_small", "too_large", "denied", "unsupported", "busy", "failed"]
+Kind = Literal[
+    "invalid", "outside", "encoding", "not_found", "too_small", "too_large", "denied", "unsupported", "busy", "failed"
+]
+"""What speaks against a call. "outside" is memory the guest lacks; a module without a word for it says "invalid"."""
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _KINDS: tuple[tuple[type[WeftError], Kind], ...] = (
     (DeniedError, "denied"),
     (NotFoundError, "not_found"),
     (TensorError, "invalid"),
+    (UsageError, "invalid"),
     (MediaError, "failed"),
     (InputError, "encoding"),
     (UnavailableError, "unsupported"),
@@ -60,7 +67,7 @@ def guarded(
         except Refusal as refusal:
             if refusal.reason:
                 notes.note(f"{label}: {refusal.reason}")
-            return errno[refusal.kind]
+            return errno.get(refusal.kind, errno["invalid"])
         except Stop:
             raise
         except WeftError as error:

@@ -9,8 +9,8 @@ import wasmtime
 
 from weft.core.errors import ModuleError
 from weft.wasm.abi.detect import detect
-from weft.wasm.host import host_modules
-from weft.wasm.program import WASI
+from weft.wasm.host import host_module, host_modules
+from weft.wasm.program import WASI, signature_of
 from weft.wasm.source import LoadedModule, load_module
 
 PAGE = 65536
@@ -28,7 +28,7 @@ def inspect(path: Path, *, trust: bool = False) -> dict[str, Any]:
         "digest": f"sha256:{module.digest}",
         "abi": _abi(module),
         "imports": _imports(module),
-        "exports": {export.name: _type(export.type) for export in module.raw.exports},
+        "exports": {export.name: signature_of(export.type) for export in module.raw.exports},
         "memory": _memory(module),
         "grants": _grants(module),
         "unknown": _unknown(module),
@@ -61,11 +61,13 @@ def _grants(module: LoadedModule) -> list[str]:
     """What the imports suggest that the function will ask for."""
     imports = _imports(module)
     wasi = imports.get(WASI, [])
-    needed = []
-    if "wasi_ephemeral_nn" in imports:
-        named = any(name.startswith("load_by_name") for name in imports["wasi_ephemeral_nn"])
-        needed += ["a model by name: --model NAME=FILE"] if named else []
-        needed += ["its own model bytes: --allow nn.load"] if "load" in imports["wasi_ephemeral_nn"] else []
+    asked = [
+        grant
+        for name, functions in imports.items()
+        for host in host_modules().get(name, ())
+        for grant in host.asks(frozenset(functions))
+    ]
+    needed = list(dict.fromkeys(asked))
     if any(name.startswith(_WASI_DIRS) and name != "fd_prestat_get" for name in wasi if "path_open" in wasi):
         needed.append("maybe directories: --dir HOST:GUEST:ro")
     if any(name.startswith(_WASI_ENV) for name in wasi):
@@ -75,15 +77,8 @@ def _grants(module: LoadedModule) -> list[str]:
 
 def _unknown(module: LoadedModule) -> list[str]:
     """Imports nobody provides: the module will not start."""
-    known = {(host.name, name) for host in host_modules().values() for name in host.signatures()}
     return [
         f"{imported.module}.{imported.name}"
         for imported in module.raw.imports
-        if imported.module != WASI and (imported.module, imported.name) not in known
+        if imported.module != WASI and host_module(imported.module, imported.name or "") is None
     ]
-
-
-def _type(ty: object) -> str:
-    if isinstance(ty, wasmtime.FuncType):
-        return f"({' '.join(map(str, ty.params))}) -> ({' '.join(map(str, ty.results))})"
-    return {"MemoryType": "memory", "GlobalType": "global", "TableType": "table"}.get(type(ty).__name__, "other")

@@ -13,6 +13,11 @@ from weft.wasm.native import MemoryHandle
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 _U32 = struct.Struct("<I")
+_NOTHING: Bytes = np.empty(0, np.uint8)
+_WRITABLE = 0x200  # PyBUF_WRITE
+_memoryview = ctypes.pythonapi.PyMemoryView_FromMemory
+_memoryview.argtypes = (ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int)
+_memoryview.restype = ctypes.py_object
 MAX_TEXT = 64 * 1024
 """Longest name, key or media type a guest may pass, in bytes."""
 
@@ -21,15 +26,19 @@ class GuestMemory:
     """The linear memory of one instance. Every access is checked against its size at that moment.
 
     Pointers and lengths are taken as the i32 that wasm passes and read as unsigned. Anything outside
-    raises :class:`Refusal` ("invalid"), which the guard turns into the host module's errno.
+    raises :class:`Refusal` ("outside"), which the guard turns into the host module's errno.
     """
 
     __slots__ = ("_handle", "_size", "_view")
 
-    def __init__(self, handle: MemoryHandle | None) -> None:
+    def __init__(self) -> None:
+        self.attach(None)
+
+    def attach(self, handle: MemoryHandle | None) -> None:
+        """From here on this is the memory behind ``handle``, or none: the instance closed, or has no memory."""
         self._handle = handle
         self._size = 0
-        self._view: Bytes = np.empty(0, np.uint8)
+        self._view = _NOTHING
 
     @property
     def size(self) -> int:
@@ -44,7 +53,7 @@ class GuestMemory:
         if end > self._size:
             self._refresh()
             if end > self._size:
-                raise Refusal("invalid", f"{length} bytes at {ptr:#x} lie outside the guest's {self._size} bytes")
+                raise Refusal("outside", f"{length} bytes at {ptr:#x} lie outside the guest's {self._size} bytes")
         return self._view[ptr:end]
 
     def read(self, ptr: int, length: int) -> bytes:
@@ -79,5 +88,4 @@ class GuestMemory:
             return
         self._size = self._handle.size()
         if self._size:
-            buffer = (ctypes.c_ubyte * self._size).from_address(self._handle.address())
-            self._view = np.frombuffer(memoryview(buffer), np.uint8)
+            self._view = np.frombuffer(_memoryview(self._handle.address(), self._size, _WRITABLE), np.uint8)

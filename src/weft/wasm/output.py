@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import functools
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from weft.core.errors import NotFoundError, OutputLimitError
+from weft.core.errors import NotFoundError, OutputLimitError, UsageError
 from weft.core.frame import Frame
 from weft.core.suggest import did_you_mean
 from weft.core.units import format_size
@@ -39,33 +40,55 @@ class Output(Protocol):
         """A new frame, a new allowance."""
 
 
+class NoOutput:
+    """The output of an instance that is closed."""
+
+    def stdout(self, data: bytes) -> int | None:
+        """Nothing is taken."""
+        return -errno.EBADF
+
+    stderr = stdout
+
+    def last_words(self) -> str:
+        """None."""
+        return ""
+
+    def begin(self) -> None:
+        """No frame will come."""
+
+
+NO_OUTPUT = NoOutput()
+
+
 class Emitted:
     """The frames a guest emits for one frame, within its limits."""
 
-    __slots__ = ("_bytes", "_limits", "_name", "_outputs", "frames")
+    __slots__ = ("_bytes", "_settings", "frames")
 
     def __init__(self, settings: Settings) -> None:
         self.frames: list[Frame] = []
         self._bytes = 0
-        self._limits = settings.limits
-        self._outputs = settings.outputs
-        self._name = settings.name
+        self._settings = settings
 
-    def check(self, stream: str, size: int) -> None:
-        """Raise OutputLimitError or NotFoundError when a payload of ``size`` bytes may not be emitted."""
-        if stream and self._outputs and stream not in self._outputs:
-            cure = did_you_mean(stream, self._outputs) or f"add '{stream}' to outputs of function '{self._name}'"
-            raise NotFoundError(
-                f"emits to stream '{stream}', which is none of its outputs", where=self._name, cure=cure
-            )
-        if len(self.frames) >= self._limits.emits:
+    def check(self, stream: str, media_type: str, size: int) -> None:
+        """Raise what speaks against emitting a payload of ``size`` bytes.
+
+        OutputLimitError over a limit, NotFoundError for a stream that is none of the function's, and UsageError
+        for a name or media type that is no plain text.
+        """
+        limits, outputs, name = self._settings.limits, self._settings.outputs, self._settings.name
+        if not (stream.isprintable() and media_type.isprintable()):
+            raise UsageError("a stream or media type with control characters", where=name, cure="emit plain text")
+        if stream and outputs and stream not in outputs:
+            cure = did_you_mean(stream, outputs) or f"add '{stream}' to outputs of function '{name}'"
+            raise NotFoundError(f"emits to stream '{stream}', which is none of its outputs", where=name, cure=cure)
+        if len(self.frames) >= limits.emits:
             raise OutputLimitError(
-                f"emitted more than {self._limits.emits} frames for one", where=self._name, cure="raise limits.emits"
+                f"emitted more than {limits.emits} frames for one", where=name, cure="raise limits.emits"
             )
-        if self._bytes + size > self._limits.output:
-            limit = format_size(self._limits.output)
+        if self._bytes + size > limits.output:
             raise OutputLimitError(
-                f"emitted more than {limit} for one frame", where=self._name, cure="raise limits.output"
+                f"emitted more than {format_size(limits.output)} for one frame", where=name, cure="raise limits.output"
             )
 
     def add(self, frame: Frame) -> None:
@@ -86,9 +109,8 @@ class Tail:
 
     def text(self) -> str:
         """The last lines on one line."""
-        return " | ".join(
-            line.strip() for line in self._data.decode(errors="replace").splitlines()[-3:] if line.strip()
-        )
+        lines = self._data.decode(errors="replace").splitlines()[-3:]
+        return " | ".join(printable(line.strip()) for line in lines if line.strip())
 
     def clear(self) -> None:
         """Forget."""
@@ -96,7 +118,7 @@ class Tail:
 
 
 class Lines:
-    """Bytes to whole lines, each at most ``MAX_LINE`` long."""
+    """Bytes to lines, each at most ``MAX_LINE`` long."""
 
     def __init__(self, take: Callable[[str], None]) -> None:
         self._take = take
@@ -109,12 +131,19 @@ class Lines:
             self._take(line[:MAX_LINE].decode(errors="replace"))
         self._rest = rest[:MAX_LINE]
 
+    def flush(self) -> None:
+        """Pass on what was printed without the end of its line."""
+        if self._rest:
+            self.add(b"\n")
+
 
 class GuestLog:
     """A guest's log lines, at most ``per_frame``; more are dropped, and counted in ``dropped``."""
 
-    def __init__(self, logger: logging.Logger, per_frame: int) -> None:
-        self._logger = logger
+    __slots__ = ("_limit", "_lines", "_name", "dropped")
+
+    def __init__(self, name: str, per_frame: int) -> None:
+        self._name = name
         self._limit = per_frame
         self._lines = 0
         self.dropped = 0
@@ -122,16 +151,27 @@ class GuestLog:
     def begin(self) -> None:
         """A new frame, a new allowance."""
         if self._lines > self._limit:
-            self._logger.warning("%d log lines dropped (limits.logs is %d)", self._lines - self._limit, self._limit)
+            over = self._lines - self._limit
+            self._logger().warning("%d log lines dropped (limits.logs is %d)", over, self._limit)
         self._lines = 0
 
     def line(self, level: int, text: str) -> None:
-        """Log one line."""
+        """Log one line, cut to ``MAX_LINE`` characters and without control characters."""
         self._lines += 1
         if self._lines > self._limit:
             self.dropped += 1
         else:
-            self._logger.log(level, "%s", text)
+            self._logger().log(level, "%s", printable(text[:MAX_LINE]))
+
+    def _logger(self) -> logging.Logger:
+        return logging.getLogger(f"weft.guest.{self._name}")
+
+
+def printable(text: str) -> str:
+    """A guest's words without the control characters that would steer a terminal or forge lines of a log."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text)
 
 
 class Counted:
@@ -166,32 +206,36 @@ class LoggedOutput:
 
     def __init__(self, instance: Instance, log: GuestLog) -> None:
         self._count = Counted(instance)
-        self._out = Lines(lambda line: log.line(logging.INFO, line))
-        self._err = Lines(lambda line: log.line(logging.WARNING, line))
+        self._log = log
+        self._lines: dict[int, Lines] = {}
         self._tail = Tail()
 
     def stdout(self, data: bytes) -> int | None:
         """Log it."""
-        return self._take(data, self._out)
+        return self._take(logging.INFO, data)
 
     def stderr(self, data: bytes) -> int | None:
         """Log it and remember the end."""
         self._tail.add(data)
-        return self._take(data, self._err)
+        return self._take(logging.WARNING, data)
 
     def last_words(self) -> str:
         """The end of standard error."""
         return self._tail.text()
 
     def begin(self) -> None:
-        """A new frame, a new allowance."""
+        """A new frame, a new allowance; a line still open ends here."""
+        for lines in self._lines.values():
+            lines.flush()
         self._count.clear()
         self._tail.clear()
 
-    def _take(self, data: bytes, lines: Lines) -> int | None:
+    def _take(self, level: int, data: bytes) -> int | None:
         if not self._count.add(len(data)):
             return -errno.ENOSPC
-        lines.add(data)
+        if level not in self._lines:
+            self._lines[level] = Lines(functools.partial(self._log.line, level))
+        self._lines[level].add(data)
         return None
 
 
@@ -215,7 +259,8 @@ class CapturedOutput:
         self._parts: list[bytes] = []
         self._count = Counted(instance)
         self._out = out or self._parts.append
-        self._err = err or Lines(lambda line: log.line(logging.WARNING, line)).add
+        self._lines = Lines(functools.partial(log.line, logging.WARNING))
+        self._err = err or self._lines.add
         self._tail = Tail()
 
     def stdout(self, data: bytes) -> int | None:
@@ -232,7 +277,8 @@ class CapturedOutput:
         return self._tail.text()
 
     def begin(self) -> None:
-        """A command lives for one frame: nothing to forget."""
+        """A command lives for one frame: only a line still open is to end."""
+        self._lines.flush()
 
     def result(self) -> bytes:
         """All that was printed to standard output."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import wasmtime
@@ -12,12 +12,13 @@ import wasmtime
 from weft.core.errors import ModuleError, WeftError
 from weft.core.limits import Grants, Limits
 from weft.core.model import Model
-from weft.core.suggest import did_you_mean
 from weft.wasm import native
 from weft.wasm.engine import engine
-from weft.wasm.host import host_module, host_modules
+from weft.wasm.host import host_module
 from weft.wasm.services import Services
 from weft.wasm.source import LoadedModule
+from weft.wasm.store import Store, World
+from weft.wasm.unknown import cure_for_import
 
 if TYPE_CHECKING:
     from weft.wasm.host.base import HostModule
@@ -52,96 +53,103 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One import of a host module, resolved: the class that implements it and the method's name."""
+    """One import of a host module, resolved: the class that implements it, its function's name and C types."""
 
     host: type[HostModule]
     function: str
+    layout: struct.Struct
+    result: Any
 
 
 class Program:
     """A module linked against the host modules it imports.
 
-    Raises ModuleError, naming the import, when the host has no such function or one of another type.
+    Raises ModuleError, naming the import, when the host has no such function or one of another type, and
+    UsageError for arguments or environment that C strings cannot hold.
     """
 
     def __init__(self, module: LoadedModule, settings: Settings) -> None:
         self.module = module
         self.settings = settings
         self.slots: list[Slot] = []
+        self.functions = {
+            export.name: signature_of(export.type)
+            for export in module.raw.exports
+            if isinstance(export.type, wasmtime.FuncType)
+        }
+        self._world = World([module.path.name, *settings.args], settings.grants)
+        self._uses_wasi = any(imported.module == WASI for imported in module.raw.imports)
+        self._pre = self._link()
+
+    def store(self, stdin: bytes | str | None, instance: native.Running) -> Store:
+        """An empty store with this function's limits and world; ``stdin`` as :meth:`World.config` takes it."""
+        store = Store(engine().raw, self.settings.limits.memory)
+        if self._uses_wasi:
+            store.set_wasi(self._world, stdin, native.new_printer(instance))
+        return store
+
+    def instantiate(self, store: Store) -> None:
+        """A new instance in ``store``. Raises wasmtime's own errors."""
+        store.instantiate(self._pre)
+
+    def _link(self) -> wasmtime.InstancePre:
         linker = wasmtime.Linker(engine().raw)
-        for imported in module.raw.imports:
-            self._link(linker, imported)
         linker.define_wasi()
-        self.exports = {export.name: export.type for export in module.raw.exports}
-        self._pre = self._prepare(linker)
-
-    def instantiate(self, store: wasmtime.Store) -> wasmtime.Instance:
-        """A new instance in ``store``; wasmtime's own errors."""
-        return self._pre.instantiate(store)
-
-    def preopen(self, config: wasmtime.WasiConfig) -> None:
-        """Open the granted directories. Raises NotFoundError for one that is not there."""
-        for grant in self.settings.grants.dirs:
-            open_dir(config, grant.host, grant.guest, writable=grant.writable)
-
-    def _link(self, linker: wasmtime.Linker, imported: Any) -> None:
-        if imported.module == WASI:
-            return
-        host = host_module(imported.module)
-        name = imported.name or ""
-        if host is None or name not in host.signatures():
-            raise unknown_import(self.module, imported.module, name)
-        if not isinstance(imported.type, wasmtime.FuncType) or _signature(imported.type) != host.signatures()[name]:
-            raise ModuleError(
-                f"imports {imported.module}.{name} as {_signature_text(imported.type)}, "
-                f"but it is {host.signatures()[name]}",
-                where=str(self.module.path),
-                cure="build it against the current header",
-            )
-        native.define_slot(linker, imported.module, name, imported.type, len(self.slots))
-        self.slots.append(Slot(host, name))
-
-    def _prepare(self, linker: wasmtime.Linker) -> wasmtime.InstancePre:
+        linker.allow_shadowing = True
+        for imported in self.module.raw.imports:
+            self._define(linker, imported)
         try:
             return linker.instantiate_pre(self.module.raw)
         except wasmtime.WasmtimeError as error:
-            missing = next(
-                (i for i in self.module.raw.imports if i.module == WASI and i.name and i.name in str(error)), None
+            raise self._link_error(error) from error
+
+    def _define(self, linker: wasmtime.Linker, imported: Any) -> None:
+        name = imported.name or ""
+        host = host_module(imported.module, name)
+        if imported.module == WASI and host is None:
+            return  # wasmtime's own
+        if host is None:
+            raise unknown_import(self.module, imported.module, name)
+        wanted = host.signatures()[name]
+        if signature_of(imported.type) != wanted:
+            raise _wrong_type(self.module, f"{imported.module}.{name}", signature_of(imported.type), wanted)
+        native.define_slot(linker, imported.module, name, imported.type, len(self.slots))
+        self.slots.append(Slot(host, name, *native.signature_layout(wanted)))
+
+    def _link_error(self, error: wasmtime.WasmtimeError) -> WeftError:
+        """The import that wasmtime's own WASI does not have, or has with another type."""
+        text = str(error)
+        named = next((name for i in self.module.raw.imports if (name := i.name) and f"{WASI}::{name}`" in text), "")
+        if not named:
+            return ModuleError(f"cannot be linked: {text.strip()}", where=str(self.module.path))
+        if "incompatible" in text:
+            return ModuleError(
+                f"imports {WASI}.{named} with another type than WASI's",
+                where=str(self.module.path),
+                cure="build it against wasi-libc, or another current WASI preview 1 library",
             )
-            if missing is not None:
-                raise unknown_import(self.module, WASI, missing.name or "") from error
-            raise ModuleError(f"cannot be linked: {error}", where=str(self.module.path)) from error
-
-
-def open_dir(config: wasmtime.WasiConfig, host: Path, guest: str, *, writable: bool) -> None:
-    """Let a guest see a directory. Raises NotFoundError when it is not there."""
-    from weft.core.errors import NotFoundError
-
-    try:
-        config.preopen_dir(str(host), guest, writable)
-    except wasmtime.WasmtimeError:
-        raise NotFoundError(
-            "the granted directory cannot be opened", where=str(host), cure="create it, or change the grant"
-        ) from None
+        return unknown_import(self.module, WASI, named)
 
 
 def unknown_import(module: LoadedModule, namespace: str, name: str) -> WeftError:
     """The error for an import nobody provides, with the nearest one somebody does."""
-    known = {f"{host.name}.{function}" for host in host_modules().values() for function in host.signatures()}
-    if namespace in host_modules():
-        known = {full for full in known if full.startswith(f"{namespace}.")}
-    cure = did_you_mean(f"{namespace}.{name}", sorted(known))
-    offered = ", ".join(sorted({WASI, *host_modules()}))
     return ModuleError(
         f"imports {namespace}.{name}, which no host module provides",
         where=str(module.path),
-        cure=cure or f"Weft provides {offered}",
+        cure=cure_for_import(namespace, name),
     )
 
 
-def _signature(ty: wasmtime.FuncType) -> str:
-    return f"({' '.join(map(str, ty.params))}) -> ({' '.join(map(str, ty.results))})"
+def signature_of(ty: object) -> str:
+    """A wasm type in words: ``(i32 i64) -> (i32)``, or what it is instead of a function."""
+    if isinstance(ty, wasmtime.FuncType):
+        return f"({' '.join(map(str, ty.params))}) -> ({' '.join(map(str, ty.results))})"
+    return {"MemoryType": "memory", "GlobalType": "global", "TableType": "table"}.get(type(ty).__name__, "other")
 
 
-def _signature_text(ty: object) -> str:
-    return _signature(ty) if isinstance(ty, wasmtime.FuncType) else "something that is no function"
+def _wrong_type(module: LoadedModule, name: str, seen: str, wanted: str) -> ModuleError:
+    return ModuleError(
+        f"imports {name} as {seen}, but it is {wanted}",
+        where=str(module.path),
+        cure="build it against the current header",
+    )

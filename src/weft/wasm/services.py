@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from weft.core.dtypes import DType
+from weft.core.frame import Frame
 from weft.core.model import Layout, ModelProvider
 from weft.core.picture import Picture
 
@@ -37,9 +38,11 @@ class Services:
     Attributes:
         models: loads models from files and bytes.
         open_picture: a picture from bytes and a media type; nothing is decoded yet.
+        picture_of: the picture a frame shows, kept with the frame for whoever comes next.
         fill_tensor: a picture as a tensor in guest memory.
     """
 
     models: ModelProvider
     open_picture: Callable[[bytes, str], Picture]
+    picture_of: Callable[[Frame], Picture]
     fill_tensor: FillTensor

@@ -68,14 +68,15 @@ def load_module(path: Path, *, trust: bool = False) -> LoadedModule:
 def read_module(path: Path) -> bytes:
     """The bytes of a module's file. Raises NotFoundError or ModuleError (a folder, too large)."""
     try:
-        size = path.stat().st_size
-        if size > MAX_MODULE:
-            raise ModuleError(f"{format_size(size)} is over the limit of {format_size(MAX_MODULE)}", where=str(path))
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_MODULE + 1)  # a device or pipe has no size to ask for
     except FileNotFoundError:
         raise NotFoundError("no such file", where=str(path), cure="check the path of the module") from None
     except OSError as error:
         raise ModuleError(f"cannot read it: {error.strerror}", where=str(path)) from error
+    if len(data) > MAX_MODULE:
+        raise ModuleError(f"it is over the limit of {format_size(MAX_MODULE)}", where=str(path))
+    return data
 
 
 def check_core(wasm: bytes, where: str) -> None:

@@ -153,7 +153,9 @@ def _ports(details: Sequence[Mapping[str, Any]], kind: str, where: str) -> list[
 def _port(name: str, row: Mapping[str, Any], where: str) -> Port:
     dtype = require_dtype(_DTYPES, row["dtype"].__name__, name, "LiteRT", where)
     dims = row["shape_signature"].tolist() if len(row["shape_signature"]) else row["shape"].tolist()
-    return Port(name, dtype, tuple(None if dim < 0 else dim for dim in dims))
+    scale, zero_point = row["quantization"]
+    quantization = (float(scale), int(zero_point)) if scale else None
+    return Port(name, dtype, tuple(None if dim < 0 else dim for dim in dims), quantization)
 
 
 def _tensor(array: Any, dtype: DType) -> Tensor:

@@ -72,6 +72,7 @@ class OpenVino:
         except _ERRORS as error:
             cure = "it may be damaged: fetch or export it again"
             raise ModelError(f"OpenVINO cannot read it: {reason(error)}", where=source.where, cure=cure) from error
+        _look_inside(graph, source, target)
         return OpenVinoSession(graph, source, target)
 
 
@@ -181,6 +182,16 @@ def _read(source: Source) -> Any:
         return core.read_model(str(source.path))
     with _named(source) as path:
         return core.read_model(path)
+
+
+def _look_inside(graph: Any, source: Source, target: Target) -> None:
+    """Make tensors from inside the graph outputs, where the target names some."""
+    try:
+        if target.outputs:
+            graph.add_outputs(list(target.outputs))
+    except _ERRORS as error:
+        what = f"the graph has no tensor {' or '.join(target.outputs)}"
+        raise ModelError(what, where=source.where, cure="look at the graph with its maker's tools") from error
 
 
 @contextmanager

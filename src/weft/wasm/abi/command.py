@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
+from weft.core.errors import GuestExit
 from weft.core.frame import Frame
 from weft.wasm.abi.base import Abi, Terminal
-from weft.wasm.instance import Instance
+from weft.wasm.instance import Instance, TimeLimit
+from weft.wasm.look import media_type_of
 from weft.wasm.output import CapturedOutput, GuestLog
 from weft.wasm.program import Program
 
@@ -18,11 +21,7 @@ class Command(Abi):
     summary = "_start per frame, stdin to stdout"
     priority = 10
     one_shot = True
-
-    @classmethod
-    def matches(cls, exports: frozenset[str], imports: frozenset[str]) -> bool:
-        """A command exports _start."""
-        return "_start" in exports
+    needs: ClassVar[dict[str, str]] = {"_start": "() -> ()"}
 
     @classmethod
     def start(cls, program: Program, terminal: Terminal | None) -> CommandGuest:
@@ -49,7 +48,7 @@ class CommandGuest:
 
         instance = self._instance = Instance(self._program, stdin, output=output)
         instance.begin(frame)
-        instance.call("_start", instance.settings.limits.time)
+        run_main(instance, "time")
         assert isinstance(instance.output, CapturedOutput)
         printed = instance.output.result()
         result = [frame.derive(printed, media_type=media_type_of(printed), stream="")] if printed else []
@@ -61,12 +60,10 @@ class CommandGuest:
             self._instance.close()
 
 
-def media_type_of(printed: bytes) -> str:
-    """What a command printed: JSON, text or bytes, by its look."""
-    if printed[:1] in {b"{", b"["}:
-        return "application/json"
+def run_main(instance: Instance, limit: TimeLimit) -> None:
+    """Run ``_start`` to its end. Raises GuestExit for a non-zero exit code, GuestError otherwise."""
     try:
-        printed[:1024].decode()
-    except UnicodeDecodeError as error:
-        return "text/plain" if error.start >= min(len(printed), 1024) - 4 else "application/octet-stream"
-    return "text/plain"
+        instance.call("_start", limit)
+    except GuestExit as end:
+        if end.code:
+            raise

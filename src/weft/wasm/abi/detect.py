@@ -10,18 +10,19 @@ from weft.core.errors import ModuleError, UsageError
 from weft.core.suggest import did_you_mean
 from weft.wasm.abi import abis
 from weft.wasm.abi.base import Abi
+from weft.wasm.program import signature_of
 
 
 def detect(module: wasmtime.Module, path: Path) -> type[Abi]:
     """The ABI of a module. Raises ModuleError, saying what was looked for, when it speaks none."""
-    exports = frozenset(export.name for export in module.exports)
+    functions = _functions(module)
     imports = frozenset(imported.module for imported in module.imports)
     for abi in abis().values():
-        if abi.matches(exports, imports):
+        if abi.matches(frozenset(functions), imports):
             return abi
-    seen = ", ".join(sorted(exports)) or "nothing"
+    seen = ", ".join(sorted(functions)) or "none"
     raise ModuleError(
-        f"speaks no ABI Weft knows: it exports {seen}",
+        f"speaks no ABI Weft knows; its exported functions: {seen}",
         where=str(path),
         cure="export weft_handle (a reactor) or _start (a command); see docs/functions",
     )
@@ -32,9 +33,35 @@ def choose(name: str | None, module: wasmtime.Module, path: Path) -> type[Abi]:
 
     Raises UsageError for an unknown name and ModuleError when the module lacks what the ABI needs.
     """
-    if name in {None, "auto"}:
-        return detect(module, path)
-    abi = abis().get(str(name))
-    if abi is None:
-        raise UsageError(f"no ABI '{name}'", cure=did_you_mean(str(name), abis()) or f"one of {', '.join(abis())}")
+    abi = detect(module, path) if name in {None, "auto"} else _named(str(name))
+    functions = _functions(module)
+    for function, signature in abi.needs.items():
+        if function not in functions:
+            raise ModuleError(
+                f"exports no {function}, which the ABI '{abi.name}' calls",
+                where=str(path),
+                cure=f"export {function} {signature}, or leave the ABI out to have it detected",
+            )
+    for function, signature in {**abi.needs, **abi.may_have}.items():
+        if functions.get(function, signature) not in {signature, *signature.split(" | ")}:
+            raise ModuleError(
+                f"exports {function} as {functions[function]}, but the ABI '{abi.name}' calls it as {signature}",
+                where=str(path),
+                cure="see docs/functions",
+            )
     return abi
+
+
+def _named(name: str) -> type[Abi]:
+    abi = abis().get(name)
+    if abi is None:
+        raise UsageError(f"no ABI '{name}'", cure=did_you_mean(name, abis()) or f"one of {', '.join(abis())}")
+    return abi
+
+
+def _functions(module: wasmtime.Module) -> dict[str, str]:
+    return {
+        export.name: signature_of(export.type)
+        for export in module.exports
+        if isinstance(export.type, wasmtime.FuncType)
+    }

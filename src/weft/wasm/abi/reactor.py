@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from weft.core.frame import Frame
 from weft.wasm import faults
 from weft.wasm.abi.base import Abi, Terminal
-from weft.wasm.instance import Instance
+from weft.wasm.instance import Instance, TimeLimit
 from weft.wasm.program import Program
 
 
@@ -17,11 +18,8 @@ class Reactor(Abi):
     name = "reactor"
     summary = "weft_handle() per frame"
     priority = 30
-
-    @classmethod
-    def matches(cls, exports: frozenset[str], imports: frozenset[str]) -> bool:
-        """A reactor exports weft_handle."""
-        return "weft_handle" in exports
+    needs: ClassVar[dict[str, str]] = {"weft_handle": "() -> (i32)"}
+    may_have: ClassVar[dict[str, str]] = {"_initialize": "() -> ()", "weft_init": "() -> (i32)"}
 
     @classmethod
     def start(cls, program: Program, terminal: Terminal | None) -> ReactorGuest:
@@ -34,13 +32,12 @@ class ReactorGuest:
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
-        self._limit = instance.settings.limits.time
-        exports = instance.program.exports
+        exports = instance.program.functions
         try:
             if "_initialize" in exports:
-                instance.call("_initialize", instance.settings.limits.start)
+                instance.call("_initialize", "start")
             if "weft_init" in exports:
-                self._checked("weft_init", instance.settings.limits.start)
+                self._checked("weft_init", "start")
         except BaseException:
             instance.close()
             raise
@@ -48,13 +45,13 @@ class ReactorGuest:
     def handle(self, frame: Frame) -> Sequence[Frame]:
         """One call of ``weft_handle``. Raises GuestError."""
         self._instance.begin(frame)
-        self._checked("weft_handle", self._limit)
+        self._checked("weft_handle", "time")
         return self._instance.emitted.frames
 
     def close(self) -> None:
         """Release the instance."""
         self._instance.close()
 
-    def _checked(self, function: str, seconds: float) -> None:
-        if code := self._instance.call(function, seconds):
+    def _checked(self, function: str, limit: TimeLimit) -> None:
+        if code := self._instance.call(function, limit):
             raise faults.refused(self._instance, function, code)

@@ -1,43 +1,48 @@
 """The stdio form: a long-lived command reads frames from stdin and writes frames to stdout.
 
-A record is ``u32 header_len, u32 payload_len, header (JSON), payload``, little endian. The host writes one per
-frame, its header holding stream, media_type, sequence, time_ns and headers. The guest answers each with one
-record: a header ``{"stream", "media_type"}`` and a payload, an empty record (both lengths 0) when it has nothing
-to say, or ``{"error": "…"}`` when it failed. A header with ``"more": true`` says that another record follows.
+The host writes one record (see :mod:`weft.wasm.records`) per frame, its header holding stream, media_type,
+sequence, time_ns and headers. The guest answers each with one record: a header ``{"stream", "media_type"}`` and
+a payload, an empty record (both lengths 0) when it has nothing to say, or ``{"error": "…"}`` when it failed. A
+header with ``"more": true`` says that another record follows. Host modules work on the same frame.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
-import json
+import logging
 import os
 import queue
 import select
-import struct
 import tempfile
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import ClassVar
 
-from weft.core.errors import GuestError, GuestFailed, GuestTrap, OutputLimitError, TimeLimitError, WeftError
+from weft.core.errors import GuestError, GuestFailed, GuestTrap, NotFoundError, TimeLimitError, UsageError, WeftError
 from weft.core.frame import Frame
 from weft.core.units import format_duration
 from weft.wasm.abi.base import Abi, Terminal
+from weft.wasm.abi.command import run_main
 from weft.wasm.instance import Instance
-from weft.wasm.output import GuestLog, LoggedOutput
+from weft.wasm.output import GuestLog, LoggedOutput, printable
 from weft.wasm.program import Program
+from weft.wasm.records import Record, RecordParser, frame_record
 
-RECORD = struct.Struct("<II")
 PIPE_SIZE = 1 << 20
 """Bytes of the pipe to the guest; what fits crosses in one write."""
 
-MAX_HEADER = 64 * 1024
 STOP_WITHIN = 1.0
-"""Seconds a guest has to end after its input was closed."""
+"""Seconds a guest has to end after its input was closed, and again after it was stopped."""
 
-Record = tuple[dict[str, object], bytes]
+_LOOK_EVERY = 0.05
+_ONE_ANSWER = 'answer each record with one record; more follow only after a header with "more": true'
+
+Answers = queue.SimpleQueue[list[Frame] | WeftError]
+"""What the guest's thread tells: that it started (nothing emitted), each frame's answer, and why it ended."""
 
 
 class Stdio(Abi):
@@ -46,6 +51,7 @@ class Stdio(Abi):
     name = "stdio"
     summary = "_start once, records on stdin and stdout"
     priority = 20
+    needs: ClassVar[dict[str, str]] = {"_start": "() -> ()"}
 
     @classmethod
     def matches(cls, exports: frozenset[str], imports: frozenset[str]) -> bool:
@@ -55,70 +61,71 @@ class Stdio(Abi):
     @classmethod
     def start(cls, program: Program, terminal: Terminal | None) -> StdioGuest:
         """Start the guest on its own thread."""
-        return StdioGuest(program)
-
-
-class RecordParser:
-    """Bytes to records, sans-IO; raises OutputLimitError when a record is larger than allowed."""
-
-    def __init__(self, limit: int) -> None:
-        self._data = bytearray()
-        self._limit = limit
-
-    def feed(self, data: bytes) -> list[Record]:
-        """Every record that is complete."""
-        self._data += data
-        records = []
-        while (record := self._next()) is not None:
-            records.append(record)
-        return records
-
-    def _next(self) -> Record | None:
-        if len(self._data) < RECORD.size:
-            return None
-        header_len, payload_len = RECORD.unpack_from(self._data)
-        if header_len > MAX_HEADER or payload_len > self._limit:
-            raise OutputLimitError(
-                f"wrote a record of {header_len} + {payload_len} bytes",
-                cure="raise limits.output, or look whether it prints something else to stdout",
-            )
-        end = RECORD.size + header_len + payload_len
-        if len(self._data) < end:
-            return None
-        header = bytes(self._data[RECORD.size : RECORD.size + header_len])
-        payload = bytes(self._data[RECORD.size + header_len : end])
-        del self._data[:end]
-        return _parse_header(header), payload
-
-
-def _parse_header(data: bytes) -> dict[str, object]:
-    try:
-        header = json.loads(data) if data else {}
-    except (ValueError, RecursionError):
-        raise GuestFailed("wrote a record whose header is no JSON") from None
-    if not isinstance(header, dict):
-        raise GuestFailed("wrote a record whose header is no JSON object")
-    return header
+        guest = StdioGuest(program)
+        try:
+            guest.wait_started()
+        except BaseException:
+            guest.close()
+            raise
+        return guest
 
 
 class RecordOutput(LoggedOutput):
-    """Standard output as records, standard error as log lines."""
+    """Standard output as the answers to frames, standard error as log lines.
 
-    def __init__(self, instance: Instance, log: GuestLog, answers: queue.SimpleQueue[Record | WeftError]) -> None:
+    Answers are taken only while a frame is out, so what waits is bounded by the frame's limits.
+    """
+
+    def __init__(self, instance: Instance, log: GuestLog, answers: Answers) -> None:
         super().__init__(instance, log)
         self._instance = instance
         self._answers = answers
         self._parser = RecordParser(instance.settings.limits.output)
+        self._asked = False
+        self._failed: WeftError | None = None
+
+    def begin(self) -> None:
+        """A new frame, which the guest is to answer."""
+        super().begin()
+        self._asked, self._failed = True, None
 
     def stdout(self, data: bytes) -> int | None:
-        """Pass on the records that are complete; a malformed one ends the guest."""
+        """Take the records that are complete; a malformed one, or one nobody asked for, ends the guest."""
         try:
             for record in self._parser.feed(data):
-                self._answers.put(record)
+                self._take_record(record)
         except WeftError as error:
             self._instance.stop(error.at(self._instance.settings.name))
-            return -1
+            self._reply(error)
+            return -errno.EPROTO
         return None
+
+    def _take_record(self, record: Record) -> None:
+        header, payload = record
+        if not self._asked:
+            raise GuestTrap("wrote a record although no frame was to be answered", cure=_ONE_ANSWER)
+        if error := header.get("error"):
+            self._failed = GuestFailed(f"the guest says: {printable(str(error))}", where=self._instance.settings.name)
+        elif (header or payload) and self._failed is None:
+            self._emit(header, payload)
+        if self._failed or not header.get("more"):
+            self._reply(self._failed or self._instance.emitted.frames)
+
+    def _reply(self, answer: list[Frame] | WeftError) -> None:
+        """Answer the frame that is out: one answer each."""
+        if self._asked:
+            self._asked = False
+            self._answers.put(answer)
+
+    def _emit(self, header: dict[str, object], payload: bytes) -> None:
+        stream, media_type = str(header.get("stream", "")), str(header.get("media_type", "application/octet-stream"))
+        try:
+            self._instance.emitted.check(stream, media_type, len(payload))
+        except (NotFoundError, UsageError) as error:
+            self._failed = GuestFailed(error.what, where=error.where, cure=error.cure)
+        else:
+            frame = self._instance.frame
+            self._instance.emitted.add(frame.derive(payload, media_type=media_type, stream=stream))
 
 
 class StdioGuest:
@@ -126,55 +133,65 @@ class StdioGuest:
 
     def __init__(self, program: Program) -> None:
         self._settings = program.settings
-        self._answers: queue.SimpleQueue[Record | WeftError] = queue.SimpleQueue()
+        self._answers: Answers = queue.SimpleQueue()
         self._instance: Instance | None = None
         self._path, self._reader, self._writer = _make_pipe()
         self._thread = threading.Thread(target=self._run, args=(program,), name=f"weft-{program.settings.name}")
         self._thread.daemon = True
         self._thread.start()
 
+    def wait_started(self) -> None:
+        """Until the module is instantiated. Raises GuestError when it does not start."""
+        limit = self._settings.limits.start
+        self._answer(time.monotonic() + limit, f"did not start within {format_duration(limit)}", "raise limits.start")
+
     def handle(self, frame: Frame) -> Sequence[Frame]:
         """One record in, its answers out. Raises GuestFailed for an error record, GuestError otherwise."""
-        deadline = time.monotonic() + self._settings.limits.time
-        self._write(_record(frame), deadline)
-        emitted: list[Frame] = []
-        while True:
-            header, payload = self._answer(deadline)
-            if error := header.get("error"):
-                raise GuestFailed(f"the guest says: {error}", where=self._settings.name)
-            if header or payload:
-                emitted.append(_emitted(frame, header, payload))
-            if not header.get("more"):
-                return emitted
-            if len(emitted) >= self._settings.limits.emits:
-                self._fail(
-                    OutputLimitError(f"emitted more than {len(emitted)} frames for one", cure="raise limits.emits")
-                )
+        assert self._instance is not None
+        limit = self._settings.limits.time
+        deadline = time.monotonic() + limit
+        record = frame_record(frame)
+        self._instance.begin(frame)
+        self._write(record, deadline)
+        return self._answer(
+            deadline,
+            f"did not answer within {format_duration(limit)}",
+            "raise limits.time (--timeout); a stdio guest answers each record with one",
+        )
 
     def close(self) -> None:
         """End of input; a guest that does not end by itself is stopped."""
-        with suppress(OSError):
-            os.close(self._writer)
+        writer, self._writer = self._writer, -1
+        if writer >= 0:
+            os.close(writer)
         self._thread.join(STOP_WITHIN)
         if self._thread.is_alive() and self._instance:
             self._instance.stop(GuestError("did not end with its input", where=self._settings.name))
             self._thread.join(STOP_WITHIN)
+        if self._thread.is_alive():
+            logging.getLogger(__name__).warning("%s: its thread does not end; it is left behind", self._settings.name)
         _remove_pipe(self._path)
 
+    # --- the guest's thread ------------------------------------------------------------
+
     def _run(self, program: Program) -> None:
-        """The guest's thread."""
+        end: WeftError = GuestError("its thread failed", where=self._settings.name)
         try:
-            instance = self._instance = Instance(program, str(self._path), output=self._output)
+            self._instance = Instance(program, str(self._path), output=self._output)
             self._close_reader()
-            instance.call("_start", float("inf"))
-            end: WeftError = GuestTrap("ended although frames were to come", where=self._settings.name)
+            self._answers.put([])
+            run_main(self._instance, "none")
+            end = GuestTrap("ended although frames were to come", where=self._settings.name)
         except WeftError as error:
             end = error
         finally:
             self._close_reader()
             if self._instance:
                 self._instance.close()
-        self._answers.put(end)
+            self._answers.put(end)
+
+    def _output(self, instance: Instance, log: GuestLog) -> RecordOutput:
+        return RecordOutput(instance, log, self._answers)
 
     def _close_reader(self) -> None:
         """The guest holds the only reading end from here on, so that its end shows as a broken pipe."""
@@ -182,8 +199,7 @@ class StdioGuest:
         if reader >= 0:
             os.close(reader)
 
-    def _output(self, instance: Instance, log: GuestLog) -> RecordOutput:
-        return RecordOutput(instance, log, self._answers)
+    # --- the handler's thread ----------------------------------------------------------
 
     def _write(self, data: bytes, deadline: float) -> None:
         view = memoryview(data)
@@ -191,61 +207,30 @@ class StdioGuest:
             try:
                 view = view[os.write(self._writer, view) :]
             except BlockingIOError:
-                self._wait_writable(deadline)
+                if not self._wait_writable(deadline):
+                    return  # no answer will come either, which says why
             except BrokenPipeError:
-                self._answer(deadline)  # raises what ended the guest
-                raise GuestTrap("closed its input", where=self._settings.name) from None
-
-    def _wait_writable(self, deadline: float) -> None:
-        """Wait for room in the pipe, but no longer than the frame's time, nor on a guest that ended."""
-        while self._thread.is_alive():
-            if select.select([], [self._writer], [], min(0.05, max(0.0, deadline - time.monotonic())))[1]:
                 return
-            if time.monotonic() >= deadline:
-                self._fail(self._too_slow())
-        raise BrokenPipeError
 
-    def _answer(self, deadline: float) -> Record:
+    def _wait_writable(self, deadline: float) -> bool:
+        """Wait for room in the pipe, but no longer than the frame's time, nor on a guest that ended."""
+        poller = select.poll()
+        poller.register(self._writer, select.POLLOUT)
+        while self._thread.is_alive() and time.monotonic() < deadline:
+            if poller.poll(_LOOK_EVERY * 1000):
+                return True
+        return False
+
+    def _answer(self, deadline: float, late: str, cure: str) -> list[Frame]:
         try:
             answer = self._answers.get(timeout=max(0.0, deadline - time.monotonic()))
         except queue.Empty:
-            self._fail(self._too_slow())
-            raise AssertionError from None  # _fail raises
+            answer = TimeLimitError(late, where=self._settings.name, cure=cure)
+            if self._instance:
+                self._instance.stop(answer)
         if isinstance(answer, WeftError):
             raise answer
         return answer
-
-    def _fail(self, error: WeftError) -> None:
-        """Stop the guest and raise."""
-        if self._instance:
-            self._instance.stop(error)
-        raise error.at(self._settings.name)
-
-    def _too_slow(self) -> WeftError:
-        return TimeLimitError(
-            f"did not answer within {format_duration(self._settings.limits.time)}",
-            where=self._settings.name,
-            cure="raise limits.time (--timeout); a stdio guest answers each record with one",
-        )
-
-
-def _record(frame: Frame) -> bytes:
-    header = json.dumps(
-        {
-            "stream": frame.stream,
-            "media_type": frame.media_type,
-            "sequence": frame.sequence,
-            "time_ns": frame.time_ns,
-            "headers": dict(frame.headers),
-        }
-    ).encode()
-    payload = frame.payload
-    return b"".join((RECORD.pack(len(header), len(payload)), header, payload))
-
-
-def _emitted(frame: Frame, header: dict[str, object], payload: bytes) -> Frame:
-    media_type = str(header.get("media_type", "application/octet-stream"))
-    return frame.derive(payload, media_type=media_type, stream=str(header.get("stream", "")))
 
 
 def _make_pipe() -> tuple[Path, int, int]:

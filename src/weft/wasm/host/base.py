@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
-from weft.wasm.guard import Kind, guarded
+from weft.core.errors import WeftError
+from weft.wasm.guard import KINDS, Kind, guarded
+from weft.wasm.native import Stop
 
 if TYPE_CHECKING:
     from weft.wasm.instance import Instance
@@ -21,11 +23,15 @@ if TYPE_CHECKING:
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
-def exported(signature: str) -> Callable[[Method], Method]:
-    """Mark a method as a host function of this wasm type, e.g. ``"(i32 i32) -> (i32)"``."""
+def exported(signature: str, *, failure: int | None = None) -> Callable[[Method], Method]:
+    """Mark a method as a host function of this wasm type, e.g. ``"(i32 i32) -> (i32)"``.
+
+    ``failure`` is what it answers to any refusal, where that is no errno: 0 for a handle or a length, say.
+    """
 
     def mark(method: Method) -> Method:
         method.__dict__["wasm_signature"] = signature
+        method.__dict__["wasm_failure"] = failure
         return method
 
     return mark
@@ -34,6 +40,8 @@ def exported(signature: str) -> Callable[[Method], Method]:
 class HostModule:
     """One import module, for one instance. Methods marked with :func:`exported` are what guests call.
 
+    Several classes may serve one import module, each with functions of its own.
+
     Their parameters are the plain integers wasm passes; they return a number or None for 0, and say no by
     raising :class:`weft.wasm.guard.Refusal`.
 
@@ -41,11 +49,15 @@ class HostModule:
         name: the import module's name.
         errno: what each kind of refusal is to this module's guests.
         grant: the capability in words, for ``weft inspect``.
+        prefix: what stands before each method's name in the import.
+        takes_frame: the guest gets its frame through this module.
     """
 
     name: ClassVar[str]
     errno: ClassVar[Mapping[Kind, int]]
     grant: ClassVar[str] = ""
+    prefix: ClassVar[str] = ""
+    takes_frame: ClassVar[bool] = False
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
@@ -57,7 +69,7 @@ class HostModule:
         """The host functions and their wasm types."""
         methods = {name: getattr(cls, name) for name in dir(cls) if not name.startswith("__")}
         return {
-            export_name(name): method.wasm_signature
+            cls.prefix + export_name(name): method.wasm_signature
             for name, method in methods.items()
             if hasattr(method, "wasm_signature")
         }
@@ -66,16 +78,27 @@ class HostModule:
     def check(cls, settings: Settings, imports: frozenset[str]) -> None:
         """Refuse, with the cure, what this function can never get. Called once per function."""
 
+    @classmethod
+    def asks(cls, functions: frozenset[str]) -> tuple[str, ...]:
+        """The grants that a guest importing these of the functions will ask for, for ``weft inspect``."""
+        return ()
+
     def begin(self) -> None:
         """A new frame starts."""
 
     def close(self) -> None:
         """The instance ends."""
 
+    def end(self, error: WeftError) -> NoReturn:
+        """End the guest at once; its frame fails with ``error``."""
+        self.instance.stop(error)
+        raise Stop
+
     def bind(self, function: str) -> Callable[..., int]:
         """The guarded method behind one import."""
-        method = getattr(self, method_name(function))
-        return guarded(method, f"{self.name}.{function}", self.errno, self.instance)
+        method = getattr(self, method_name(function.removeprefix(self.prefix)))
+        errno = self.errno if method.wasm_failure is None else dict.fromkeys(KINDS, method.wasm_failure)
+        return guarded(method, f"{self.name}.{function}", errno, self.instance)
 
 
 def export_name(method: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import struct
 
-from weft.core.dtypes import DTYPES, DType
+from weft.core.dtypes import BYTES, DTYPES, DType
 from weft.core.model import Layout, Port
 from weft.core.tensor import Array, Tensor
 from weft.wasm.guard import Refusal
@@ -26,10 +26,11 @@ _OLD = {row.nn_old: row for row in DTYPES if row.nn_old is not None}
 _CHANNELS = frozenset((1, 3, 4))
 
 
-def read_tensor(memory: GuestMemory, ptr: int, port: Port, layout: Layout | None) -> Tensor:
+def read_tensor(memory: GuestMemory, ptr: int, port: Port, layout: Layout | None, last: Tensor | None = None) -> Tensor:
     """The tensor at ``ptr`` as input for ``port``; its elements are copied out of guest memory.
 
-    ``layout`` is what the data of a picture input really is, where the model's manifest says so.
+    ``layout`` is what the data of a picture input really is, where the model's manifest says so. ``last`` is the
+    tensor set before, whose memory is taken again where it fits: new memory for each frame costs as much as the copy.
     Raises Refusal ("invalid") when dtype or size do not fit.
     """
     dims_ptr, rank, type_word, data_ptr, data_len = memory.unpack(TENSOR, ptr)
@@ -39,12 +40,22 @@ def read_tensor(memory: GuestMemory, ptr: int, port: Port, layout: Layout | None
     data = memory.view(data_ptr, data_len)
     dtype = _decide(type_word & 0xFF, port, data_len, dims)
     shape = _shape(port, dims, data_len // dtype.itemsize)
+    if layout is None and last is not None and last.dtype is dtype and last.shape == shape:
+        last.bytes_view()[:] = data
+        return last
     values = data.copy().view(dtype.numpy)
     return Tensor(_arrange(values, shape, layout), dtype)
 
 
+def fit_tensor(values: Array, dtype: DType, dims: tuple[int, ...], port: Port, layout: Layout | None) -> Tensor:
+    """Flat elements as input for ``port``. Raises Refusal ("invalid") when their number does not fit."""
+    return Tensor(_arrange(values, _shape(port, dims, values.size), layout), dtype)
+
+
 def _decide(code: int, port: Port, data_len: int, dims: tuple[int, ...]) -> DType:
     """The port's dtype, if either numbering or the bytes per element agree with it."""
+    if port.dtype is BYTES:
+        raise Refusal("unsupported", f"input '{port.name}' takes texts, which wasi-nn cannot pass")
     claimed = (_NEW.get(code), _OLD.get(code))
     count = math.prod(dims)
     if port.dtype in claimed and data_len % port.dtype.itemsize == 0:

@@ -12,12 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from weft.core.errors import DeniedError
+from weft.core.dtypes import BYTES
 from weft.core.model import Model, ModelOptions, Port
 from weft.core.suggest import did_you_mean
 from weft.core.tensor import Tensor
 from weft.wasm.guard import Kind, Refusal
 from weft.wasm.host.base import HostModule, exported
+from weft.wasm.host.nn_grants import BY_NAME, GRANT, OWN_MODEL, check_own_model, granted_model
 from weft.wasm.host.nn_tensors import read_tensor
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class WasiNN(HostModule):
     """wasi-nn. Functions return 0, or the errno of the specification."""
 
     name = "wasi_ephemeral_nn"
-    grant = "models by name (models:, --model); the guest's own bytes with nn.load (allow:, --allow)"
+    grant = GRANT
     errno: ClassVar[dict[Kind, int]] = {
         "invalid": 1,
         "encoding": 2,
@@ -56,6 +57,12 @@ class WasiNN(HostModule):
         "not_found": 8,
         "denied": 8,
     }
+
+    @classmethod
+    def asks(cls, functions: frozenset[str]) -> tuple[str, ...]:
+        """A model by name, or its own."""
+        named = any(name.startswith("load_by_name") for name in functions)
+        return (BY_NAME,) * named + (OWN_MODEL,) * ("load" in functions)
 
     def __init__(self, instance: Instance) -> None:
         super().__init__(instance)
@@ -74,16 +81,13 @@ class WasiNN(HostModule):
     @exported("(i32 i32 i32 i32 i32) -> (i32)")
     def load(self, parts_ptr: int, count: int, _encoding: int, target: int, graph_out: int) -> None:
         """Load a model from the guest's own bytes. The encoding is a hint; the bytes say what they are."""
-        if "nn.load" not in self.instance.settings.grants.allow:
-            raise DeniedError(
-                "the guest brings its own model, which was not granted",
-                cure="grant it with allow: [nn.load] (--allow nn.load), or grant a model by name",
-            )
+        check_own_model(self.instance)
         if not 0 < count <= MAX_PARTS:
             raise Refusal("invalid", f"a model in {count} parts; 1 to {MAX_PARTS}")
         if target not in _DEVICES:
             raise Refusal("invalid", f"no target {target}; 0 cpu, 1 gpu, 2 tpu, 3 auto")
         builders = [self.memory.unpack(_BUILDER, parts_ptr + index * _BUILDER.size) for index in range(count)]
+        self._check_held(sum(length for _, length in builders))  # parts may overlap, and be more than its memory
         parts = [self.memory.read(ptr, length) for ptr, length in builders]
         options = ModelOptions(device=_DEVICES[target])
         self._add_graph(lambda: self.instance.settings.services.models.load_bytes(parts, options), graph_out)
@@ -92,7 +96,7 @@ class WasiNN(HostModule):
     def load_by_name(self, name_ptr: int, name_len: int, graph_out: int) -> None:
         """A granted model, which the host has loaded already."""
         name = self.memory.text(name_ptr, name_len)
-        self._add_graph(lambda: self._granted(name), graph_out)
+        self._add_graph(lambda: granted_model(self.instance, name), graph_out)
 
     @exported("(i32 i32 i32 i32 i32) -> (i32)")
     def load_by_name_with_config(
@@ -180,15 +184,22 @@ class WasiNN(HostModule):
         """Forget the last outputs."""
         _get(self._contexts, context, "context").outputs = None
 
-    # --- helpers -----------------------------------------------------------------------
+    # --- for WAMR's form of it ---------------------------------------------------------
 
-    def _granted(self, name: str) -> Model:
-        models = self.instance.settings.models
-        if name in models:
-            return models[name]
-        function = self.instance.settings.name
-        cure = did_you_mean(name, models) or f"add '{name}' to models: of function '{function}' (--model {name}=FILE)"
-        raise DeniedError(f"no model '{name}' was granted", where=function, cure=cure)
+    def input_of(self, context: int, index: int) -> tuple[Context, Port]:
+        """A context and one of its inputs. Raises Refusal."""
+        state = _get(self._contexts, context, "context")
+        return state, _port(state.model.info.inputs, index, "input")
+
+    def output_of(self, context: int, index: int) -> tuple[Context, Port, Tensor]:
+        """A context, one of its outputs and its value. Raises Refusal before compute succeeded."""
+        state = _get(self._contexts, context, "context")
+        port = _port(state.model.info.outputs, index, "output")
+        if state.outputs is None:
+            raise Refusal("failed", "an output is asked for before compute succeeded")
+        return state, port, state.outputs[port.name]
+
+    # --- helpers -----------------------------------------------------------------------
 
     def _add_graph(self, load: Callable[[], Model], graph_out: int) -> None:
         self._check_handles()
@@ -204,11 +215,23 @@ class WasiNN(HostModule):
             raise Refusal("too_large", f"{limit} graphs and contexts are open, which is limits.handles; close some")
 
     def _set(self, state: Context, port: Port, tensor_ptr: int) -> None:
-        state.inputs[port.name] = read_tensor(self.memory, tensor_ptr, port, state.model.info.layout)
+        last = state.inputs.get(port.name)
+        tensor = read_tensor(self.memory, tensor_ptr, port, state.model.info.layout, last)
+        if tensor is not last:
+            held = sum(kept.nbytes for other in self._contexts.values() for kept in other.inputs.values())
+            self._check_held(held + tensor.nbytes)
+            state.inputs[port.name] = tensor
+
+    def _check_held(self, size: int) -> None:
+        """What the host holds for a guest counts like the guest's own memory."""
+        if size > (limit := self.instance.settings.limits.memory):
+            raise Refusal("too_large", f"{size} bytes of models and inputs, over the limit of {limit} (limits.memory)")
 
     def _give(self, state: Context, port: Port, ptr: int, capacity: int, written_out: int) -> None:
         if state.outputs is None:
             raise Refusal("failed", "an output is asked for before compute succeeded")
+        if port.dtype is BYTES:
+            raise Refusal("unsupported", f"output '{port.name}' is texts, which wasi-nn cannot pass")
         data = state.outputs[port.name].bytes_view()
         self.memory.write_u32(written_out, data.size)
         if data.size > capacity & 0xFFFFFFFF:

@@ -35,6 +35,7 @@ class WeftHost(HostModule):
 
     name = "weft"
     grant = "always there"
+    takes_frame = True
     errno: ClassVar[dict[Kind, int]] = {
         "invalid": -1,
         "not_found": -2,
@@ -132,7 +133,7 @@ class WeftHost(HostModule):
         payload = self.memory.view(ptr, length)
         emitted = self.instance.emitted
         try:
-            emitted.check(stream, payload.size)
+            emitted.check(stream, media_type, payload.size)
         except OutputLimitError as error:
             self.instance.stop(error)
             raise Stop from None
@@ -167,11 +168,7 @@ class WeftHost(HostModule):
         return len(data)
 
     def _picture(self) -> Picture:
-        """The frame's picture, opened once and kept with the frame for whoever comes next."""
-        frame = self.instance.frame
-        if frame.picture is None:
-            frame.picture = self.instance.settings.services.open_picture(frame.payload, frame.media_type)
-        return frame.picture
+        return self.instance.settings.services.picture_of(self.instance.frame)
 
     def _target(
         self, width: int, height: int, pixel_bytes: int, ptr: int, length: int
