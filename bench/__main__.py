@@ -7,13 +7,13 @@ import json
 import sys
 from pathlib import Path
 
-from bench import flow, sandbox, startup, video
+from bench import flow, foreign, sandbox, startup, video
 from bench.harness import DATA, Result, machine
 
 HERE = Path(__file__).parent
 TABLE = HERE.parent / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- results: written by make bench -->", "<!-- end of results -->"
-SUITES = {"startup": startup, "sandbox": sandbox, "flow": flow, "video": video}
+SUITES = {"startup": startup, "sandbox": sandbox, "flow": flow, "video": video, "foreign": foreign}
 
 
 def main(names: list[str]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import statistics
 import threading
@@ -18,10 +17,13 @@ from bench.baseline import best_labels
 from bench.harness import DATA, Result, alternate, median_ratio, medians
 from weft.core.dtypes import F32
 from weft.core.frame import Frame
+from weft.core.model import ModelOptions
 from weft.core.resources import guest
 from weft.flow.functions import FunctionOptions, ModelGrant, load_function, models
 from weft.media.images import open_picture
 from weft.media.tensors import fill_tensor
+from weft.nn.backend import Target
+from weft.nn.backends.onnxruntime import session_options
 
 MODEL = DATA / "models" / "mobilenetv2.onnx"
 LABELS = DATA / "labels" / "imagenet_1000.txt"
@@ -52,19 +54,20 @@ def tax() -> Iterator[Result]:
     options = FunctionOptions(models={"net": ModelGrant(MODEL)}, config={"labels": f"@{LABELS}"})
     handler = load_function(guest("classify"), options).instance()
     jpeg = (DATA / "images" / "cat_720p.jpg").read_bytes()
-    direct = _direct()
+    same, default = _direct(session_options(Target.of(ModelOptions()))), _direct(onnxruntime.SessionOptions())
 
     def through_guest() -> None:
         for number in range(FRAMES):
             handler.handle(Frame(jpeg, media_type="image/jpeg", sequence=number))
 
-    def directly() -> None:
+    def directly(classify: Callable[[bytes], str]) -> None:
         for _ in range(FRAMES):
-            direct(jpeg)
+            classify(jpeg)
 
     through_guest()
-    directly()
-    taken = alternate(ROUNDS, guest=through_guest, direct=directly)
+    taken = alternate(
+        ROUNDS, guest=through_guest, direct=lambda: directly(same), direct_with_defaults=lambda: directly(default)
+    )
     ratio = median_ratio(taken, "guest", "direct")
     yield Result(
         "sandbox: throughput of MobileNetV2 in a guest over direct calls",
@@ -78,11 +81,10 @@ def tax() -> Iterator[Result]:
     handler.close()
 
 
-def _direct() -> Callable[[bytes], str]:
-    """The same job in Python: decode and normalise with the same code, onnxruntime with the same options."""
-    session = models().load(MODEL)
+def _direct(settings: Any) -> Callable[[bytes], str]:
+    """The same job in Python: decode and normalise with the same code, then onnxruntime with these settings."""
     labels = LABELS.read_text().splitlines()
-    raw = onnxruntime.InferenceSession(str(MODEL), _session_options(session.info.threads), ["CPUExecutionProvider"])
+    raw = onnxruntime.InferenceSession(str(MODEL), settings, ["CPUExecutionProvider"])
     tensor = np.empty((1, 3, 224, 224), np.float32)
     flat = tensor.reshape(-1).view(np.uint8)
     name = raw.get_inputs()[0].name
@@ -92,12 +94,6 @@ def _direct() -> Callable[[bytes], str]:
         return best_labels(raw.run(None, {name: tensor})[0][0], labels, 5)
 
     return classify
-
-
-def _session_options(threads: int) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    return options
 
 
 def _host_work(handler: Any, jpeg: bytes) -> Result:
@@ -167,4 +163,4 @@ def idle_instances() -> Iterator[Result]:
 def resident() -> int:
     """Bytes of this process in memory."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") if not math.isnan(pages) else 0
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from weft.core.errors import UsageError
 from weft.core.frame import Frame
-from weft.core.limits import DirGrant, parse_dir
+from weft.core.limits import DirGrant, Limits, parse_dir
 from weft.core.picture import PixelFormat, Pixels
 
 
@@ -54,3 +56,24 @@ def test_directories_are_granted_as_other_runtimes_write_them() -> None:
         (".", ".", True),
     ]
     assert isinstance(parse_dir("a"), DirGrant)
+
+
+@pytest.mark.parametrize(
+    "text", ["", ":", ":/data", "data:", "data::ro", "data:/a:b", "data:/a:b:ro", "ro", "ro:ro:ro:ro"]
+)
+def test_a_directory_grant_of_another_form_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="no directory grant"):
+        parse_dir(text)
+
+
+@pytest.mark.parametrize("name", ["memory", "stdout", "output", "emits", "handles", "time", "start"])
+def test_a_limit_of_nothing_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=rf"limits\.{name} is 0"):
+        Limits(**{name: 0})
+
+
+def test_a_limit_nobody_can_count_to_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"limits\.memory"):
+        Limits(memory=2**63)
+    with pytest.raises(UsageError, match=r"limits\.time is nan"):
+        Limits(time=float("nan"))

@@ -62,3 +62,9 @@ def test_a_formatted_size_reads_back_near_what_it_was(size: int) -> None:
 )
 def test_durations_are_written_for_people(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
+
+
+def test_a_number_beyond_all_numbers_is_no_size_and_no_duration() -> None:
+    for parse in (parse_size, parse_duration):
+        with pytest.raises(UsageError, match="that large"):
+            parse("9" * 400)

@@ -11,7 +11,8 @@ import pytest
 
 from tests.flow.actors import PATIENCE_S
 from weft.core.errors import DocumentError, GuestFailed, ModuleError, OutputError
-from weft.flow.build import Once, build
+from weft.core.once import Once
+from weft.flow.build import build
 from weft.flow.pipeline import Pipeline
 from weft.flow.summary import Summary
 from weft.spec.pipeline import load_pipeline, parse_pipeline

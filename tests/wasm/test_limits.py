@@ -20,12 +20,12 @@ from weft.core.errors import (
 )
 from weft.core.limits import MIB, Limits
 
-TIGHT = Limits(memory=32 * MIB, time=0.3, stdout=100_000, output=MIB, emits=20, logs=10)
+TIGHT = Limits(memory=32 * MIB, time=0.5, stdout=20_000, output=MIB, emits=20, logs=10)
 
 FAULTS = [
-    ("loop", TimeLimitError, "300 ms", "--timeout"),
-    ("host-loop", TimeLimitError, "300 ms", "--timeout"),
-    ("sleep", TimeLimitError, "300 ms", "--timeout"),
+    ("loop", TimeLimitError, "500 ms", "--timeout"),
+    ("host-loop", TimeLimitError, "500 ms", "--timeout"),
+    ("sleep", TimeLimitError, "500 ms", "--timeout"),
     ("bomb", MemoryLimitError, "32.0 MiB", "--memory"),
     ("recurse", GuestTrap, "stack of 512.0 KiB", "recurse less deeply"),
     ("divide", GuestTrap, "divided by zero", ""),
@@ -33,8 +33,8 @@ FAULTS = [
     ("exit", GuestExit, "exited with code 3", ""),
     ("exit-0", GuestExit, "exited with code 0", ""),
     ("touch", GuestTrap, "memory outside its own", ""),
-    ("stdout", OutputLimitError, "printed more than 97.7 KiB", "limits.stdout"),
-    ("stderr", OutputLimitError, "printed more than 97.7 KiB", "limits.stdout"),
+    ("stdout", OutputLimitError, "printed more than 19.5 KiB", "limits.stdout"),
+    ("stderr", OutputLimitError, "printed more than 19.5 KiB", "limits.stdout"),
     ("emit", OutputLimitError, "emitted more than 20 frames", "limits.emits"),
     ("emit-much", OutputLimitError, "emitted more than 1.0 MiB", "limits.output"),
 ]

@@ -134,7 +134,7 @@ def twins() -> tuple[Probe, Probe]:
 
 @pytest.mark.parametrize("module", list(host_modules()))
 def test_an_endless_loop_of_calls_ends_at_a_limit(module: str) -> None:
-    """Ten thousand calls with the same numbers: graphs, contexts, tensors and lines all stay bounded."""
+    """Hundreds of calls with the same numbers: graphs, contexts, tensors and lines all stay bounded."""
     probe = new_probe(module)
     try:
         for function, signature in signatures(module).items():

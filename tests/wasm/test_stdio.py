@@ -151,6 +151,34 @@ def test_a_guest_that_does_not_start(
             driven(b"x")
 
 
+def test_making_ready_counts_as_start_and_not_as_the_first_frames_time(wat: Callable[..., Path], drive: Speak) -> None:
+    """300 ms of sleep before the first record is read, with 200 ms for a frame."""
+    slow = """
+    (module
+      (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+      (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+      (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+      (memory (export "memory") 1)
+      (func (export "weft_stdio"))
+      (func (export "_start")
+        (i32.store (i32.const 16) (i32.const 1))
+        (i64.store (i32.const 24) (i64.const 300000000))
+        (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))
+        (i32.store (i32.const 256) (i32.const 1024))
+        (i32.store (i32.const 260) (i32.const 4096))
+        (i32.store (i32.const 264) (i32.const 8192))
+        (i32.store (i32.const 268) (i32.const 8))
+        (loop
+          (drop (call $read (i32.const 0) (i32.const 256) (i32.const 1) (i32.const 272)))
+          (if (i32.load (i32.const 272)) (then
+            (drop (call $write (i32.const 1) (i32.const 264) (i32.const 1) (i32.const 272)))
+            (br 1))))))
+    """
+    driven = drive(wat(slow), limits=Limits(time=0.2, start=2))
+    assert [driven(b"a"), driven(b"b")] == [[], []]
+    assert driven.handler.replaced == 0
+
+
 def test_a_fresh_guest_for_each_frame(speak: Speak) -> None:
     driven = speak(policy="fresh")
     assert [driven(b"a"), driven(b"b")] == [[b"a"], [b"b"]]

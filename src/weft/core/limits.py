@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from weft.core.errors import UsageError
+
 MIB = 2**20
+MOST_MEMORY = 2**40
+"""Bytes; far more than any guest can have, and few enough for the engine to count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,18 @@ class Limits:
     emits: int = 1024
     handles: int = 64
     logs: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("memory", "stdout", "output", "emits", "handles"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"limits.{name} is {getattr(self, name)}", cure="give at least 1")
+        for name in ("time", "start"):
+            if not getattr(self, name) > 0:
+                raise UsageError(
+                    f"limits.{name} is {getattr(self, name)}", cure="give seconds above 0, or inf for none"
+                )
+        if self.memory > MOST_MEMORY:
+            raise UsageError(f"limits.memory is {self.memory}", cure=f"give at most {MOST_MEMORY} bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +78,14 @@ CAPABILITIES = {"nn.load": "load a model from bytes the guest brings itself"}
 
 
 def parse_dir(text: str) -> DirGrant:
-    """A grant from ``host[:guest][:ro]``; the guest path defaults to the host path as written."""
+    """A grant from ``host[:guest][:ro]``; the guest path defaults to the host path as written.
+
+    Raises UsageError for any other form: an empty host would grant the current directory.
+    """
     parts = text.split(":")
     writable = parts[-1] != "ro"
     if not writable or parts[-1] == "rw":
         parts.pop()
-    host = parts[0] if parts else ""
-    return DirGrant(Path(host), parts[1] if len(parts) > 1 else host, writable)
+    if not all(parts) or not 1 <= len(parts) <= 2:
+        raise UsageError(f"'{text}' is no directory grant", cure="write HOST[:GUEST][:ro], like data:/data:ro")
+    return DirGrant(Path(parts[0]), parts[-1], writable)

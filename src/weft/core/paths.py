@@ -1,9 +1,11 @@
-"""Where Weft keeps its own files."""
+"""Where Weft keeps its own files. Raises UnavailableError where neither a folder nor a home directory is known."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+from weft.core.errors import UnavailableError
 
 
 def cache_dir() -> Path:
@@ -21,4 +23,7 @@ def _folder(own: str, xdg: str, home: str) -> Path:
         return Path(value)
     if value := os.environ.get(xdg):
         return Path(value) / "weft"
-    return Path.home() / home / "weft"
+    try:
+        return Path.home() / home / "weft"
+    except RuntimeError:
+        raise UnavailableError("this user has no home directory", cure=f"set {own} to a folder") from None

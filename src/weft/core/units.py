@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from weft.core.errors import UsageError
@@ -27,7 +28,9 @@ def _parse(text: str | int | float, table: dict[str, float] | dict[str, int], ki
     unit = match[2].lower() if match else ""
     if match is None or unit not in table:
         raise UsageError(f"'{text}' is no {kind}", cure=f"write it like {example}")
-    return float(match[1]) * table[unit]
+    if math.isinf(value := float(match[1]) * table[unit]):
+        raise UsageError(f"no {kind} can be that large", cure=f"write it like {example}")
+    return value
 
 
 def format_size(size: int) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from threading import Lock
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from weft.core import resources
+from weft.core.once import Once
 from weft.core.protocols import Handler, Sink, Source
 from weft.flow.functions import FunctionOptions, ModelGrant, load_function
 from weft.flow.graph import FunctionNode, OnError, SinkNode, SourceNode
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from weft.spec.endpoints import Source as SourceSpec
     from weft.spec.function import FunctionSpec
     from weft.spec.pipeline import PipelineSpec
-
-T = TypeVar("T")
 
 STANDARD_STREAM = "-"
 WAITING_PICTURES = 64
@@ -40,22 +38,6 @@ def build(spec: PipelineSpec) -> Pipeline:
         sinks=[_sink(spec, name) for name in spec.sinks],
         name=spec.name,
     )
-
-
-class Once(Generic[T]):
-    """Something the threads of a stage share: the first to ask makes it, the others wait."""
-
-    def __init__(self, make: Callable[[], T]) -> None:
-        self._make = make
-        self._lock = Lock()
-        self._made: list[T] = []
-
-    def __call__(self) -> T:
-        """The thing. Raises what making it raised; the next call tries again."""
-        with self._lock:
-            if not self._made:
-                self._made.append(self._make())
-            return self._made[0]
 
 
 def _source(spec: PipelineSpec, name: str) -> SourceNode:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from pathlib import Path
@@ -39,23 +40,30 @@ class _Worker:
     def __init__(self, name: str) -> None:
         self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
         self._open = True
+        self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def submit(self, work: Callable[[], T], where: str) -> Future[T]:
         """Have it done. Raises UsageError after close."""
-        if not self._open:
-            raise UsageError("the function was closed", where=where, cure="load it again")
         future: Future[T] = Future()
-        self._jobs.put((work, future))
+        with self._lock:  # what came after the end would never be done
+            if not self._open:
+                raise UsageError("the function was closed", where=where, cure="load it again")
+            self._jobs.put((work, future))
         return future
 
+    def end(self, last: Callable[[], None]) -> None:
+        """Do ``last``, then end, once what was submitted is done; returns at once."""
+        with self._lock:
+            if self._open:
+                self._jobs.put((last, Future()))
+                self._jobs.put(None)
+                self._open = False
+
     def close(self, last: Callable[[], None]) -> None:
-        """Do ``last``, then end; wait for that, but not for long."""
-        if self._open:
-            self._jobs.put((last, Future()))
-            self._jobs.put(None)
-            self._open = False
+        """As :meth:`end`, and wait for that, but not for long."""
+        self.end(last)
         self._thread.join(STOP_WITHIN)
 
     def _run(self) -> None:
@@ -86,6 +94,8 @@ class LoadedFunction:
         self.function = function
         self._handler = function.instance(terminal)
         self._worker = _Worker(f"weft-{function.settings.name}")
+        # One that is dropped without being closed leaves no thread and no instance behind.
+        weakref.finalize(self, self._worker.end, self._handler.close).atexit = False
         self._lock = threading.Lock()
         self._sequence = 0
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from weft.core.errors import NotFoundError
+from weft.core.errors import InputError, NotFoundError
 from weft.core.limits import Grants, Limits
 from weft.core.model import Model, ModelOptions
+from weft.core.once import Once
+from weft.core.units import format_size
 
 if TYPE_CHECKING:
     from weft.nn.service import ModelService
@@ -49,7 +50,7 @@ class FunctionOptions:
     folder: Path = Path()
 
 
-@functools.cache
+@Once
 def models() -> ModelService:
     """The process's models: each loaded once."""
     from weft.nn.service import ModelService
@@ -57,7 +58,7 @@ def models() -> ModelService:
     return ModelService()
 
 
-@functools.cache
+@Once
 def services() -> Services:
     """What host modules draw on."""
     from weft.media.images import open_picture, picture_of
@@ -99,7 +100,10 @@ def load_function(path: Path, options: FunctionOptions) -> Function:
 
 
 def config_text(value: str, folder: Path) -> str:
-    """A config value, read from its file where it starts with ``@``. Raises NotFoundError."""
+    """A config value, read from its file where it starts with ``@``.
+
+    Raises NotFoundError, and InputError for a file that is no text or over ``MAX_CONFIG_FILE``.
+    """
     if not value.startswith("@"):
         return value
     if value.startswith("@@"):
@@ -107,8 +111,16 @@ def config_text(value: str, folder: Path) -> str:
     path = folder / value[1:]
     try:
         with path.open("rb") as file:
-            return file.read(MAX_CONFIG_FILE).decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise NotFoundError(
-            f"the config value cannot be read as text: {error}", where=str(path), cure="write @@ for a plain @"
+            data = file.read(MAX_CONFIG_FILE + 1)
+    except OSError as error:
+        what = f"the config value's file cannot be read: {error.strerror}"
+        raise NotFoundError(what, where=str(path), cure="write @@ for a plain @") from error
+    if len(data) > MAX_CONFIG_FILE:
+        what = f"a config value has at most {format_size(MAX_CONFIG_FILE)}"
+        raise InputError(what, where=str(path), cure="grant its directory instead")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(
+            "the config value's file is no UTF-8 text", where=str(path), cure="save it as UTF-8"
         ) from error

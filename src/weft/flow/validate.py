@@ -46,11 +46,11 @@ def _function_problems(spec: PipelineSpec, name: str) -> Iterator[Problem]:
         try:
             sniff_path(spec.resolve(use.path))
         except WeftError as error:
-            yield Problem(f"functions.{name}.models.{model}", str(error.what), cure=error.cure)
+            yield spec.problem(("functions", name, "models", model), error.what, error.cure)
     try:
         _link(spec, name)
     except WeftError as error:
-        yield Problem(f"functions.{name}.wasm", str(error.what), cure=error.cure)
+        yield spec.problem(("functions", name, "wasm"), error.what, error.cure)
 
 
 def _link(spec: PipelineSpec, name: str) -> None:

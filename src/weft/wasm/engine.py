@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import math
 import os
-import platform
 import threading
 import time
-from importlib.metadata import version
 
 import wasmtime
 
 from weft.core.errors import ModuleError
+from weft.core.once import Once
+from weft.wasm import native
 from weft.wasm.compiled import CompiledCache
 
 STACK = 512 * 1024
@@ -138,7 +137,7 @@ class Watchdog:
         self._changed, self._lock, self._thread = threading.Event(), threading.Lock(), None
 
 
-@functools.cache
+@Once
 def engine() -> Engine:
     """The process's engine, made when it is first needed."""
     return Engine()
@@ -146,7 +145,8 @@ def engine() -> Engine:
 
 def _fingerprint() -> str:
     settings = hashlib.sha256(repr(sorted(_SETTINGS.items())).encode()).hexdigest()[:12]
-    return f"wasmtime-{version('wasmtime')}-{platform.system()}-{platform.machine()}-{settings}"
+    host = os.uname()
+    return f"wasmtime-{native.WASMTIME}-{host.sysname}-{host.machine}-{settings}"
 
 
 def _short(error: Exception) -> str:

@@ -12,11 +12,12 @@ import wasmtime
 from weft.core.errors import ModuleError, UsageError, WeftError
 from weft.core.frame import Frame
 from weft.wasm import faults, native
+from weft.wasm.emitted import Emitted
 from weft.wasm.engine import engine
 from weft.wasm.host.base import HostModule
 from weft.wasm.memory import GuestMemory
 from weft.wasm.native import HostCall, Number
-from weft.wasm.output import NO_OUTPUT, Emitted, GuestLog, LoggedOutput, Output
+from weft.wasm.output import NO_OUTPUT, GuestLog, LoggedOutput, Output, printable
 from weft.wasm.program import Program
 from weft.wasm.store import GuestCall, Store
 
@@ -94,7 +95,7 @@ class Instance:
             self.notes, self.notes_dropped, self.cure = [], 0, ""
         self.log.begin()
         self.output.begin()
-        for host in self._hosts.values():
+        for host in tuple(self._hosts.values()):  # a stdio guest, on its own thread, may be adding one
             host.begin()
 
     def stop(self, reason: WeftError) -> None:
@@ -148,9 +149,9 @@ class Instance:
 
     def note(self, text: str, cure: str = "") -> None:
         """Keep a host function's reason, and the first cure, for the error a person will read."""
-        self.cure = self.cure or cure
+        self.cure = self.cure or printable(cure[:MAX_NOTE])
         if len(self.notes) < MAX_NOTES:
-            self.notes.append(text[:MAX_NOTE])
+            self.notes.append(printable(text[:MAX_NOTE]))
         else:
             self.notes_dropped += 1
 

@@ -38,6 +38,10 @@ HostCall = tuple[Callable[..., Number], struct.Struct, Any]
 """A host function, how its parameters lie in memory, and the C type of its result (None for none)."""
 
 
+WASMTIME = "50.0.1"
+"""The version this was written against and the package is pinned to; looking it up would cost 20 ms at each start."""
+
+
 class Stop(Exception):
     """Raised by a host function to end the guest at once; the instance knows why."""
 

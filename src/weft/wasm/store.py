@@ -58,11 +58,11 @@ class Store:
         """An exported function, which must be there and of this type: calls are not checked again."""
         return GuestCall(self.context, self._export(name), signature)
 
-    def close(self) -> None:
+    def close(self, _delete: Any = _bindings._wasmtime_store_delete) -> None:  # at exit, globals go before stores
         """Free the guest. Handles on it must not be used any more."""
         pointer, self._ptr = self._ptr, None
         if pointer:
-            _bindings._wasmtime_store_delete(pointer)
+            _delete(pointer)
 
     __del__ = close
 

@@ -20,6 +20,7 @@ _WAYS_OUT = {
 }
 _FUNCTIONS = {
     ("env", "yomo_http_send"): "a guest has no network; let a source of the pipeline fetch what it needs",
+    ("env", "abort"): "AssemblyScript asks for it; compile with --use abort=NAME and your own function",
     ("env", "memory"): "the guest must have its own memory: link it without --import-memory",
 }
 
@@ -41,9 +42,14 @@ def cure_for_import(namespace: str, name: str) -> str:
 
 def _nearest_import(namespace: str, name: str) -> str:
     """The import that was probably meant, and what allows a guest to use it."""
-    same = {f"{namespace}.{function}": namespace for function in signatures(namespace)}
-    known = same or {f"{module}.{function}": module for module in host_modules() for function in signatures(module)}
-    match = nearest(f"{namespace}.{name}", known)
+    if same := signatures(namespace):
+        near = nearest(name, same)
+        match = f"{namespace}.{near}" if near else None
+    else:
+        match = nearest(
+            f"{namespace}.{name}",
+            [f"{module}.{function}" for module in host_modules() for function in signatures(module)],
+        )
     if match is None:
         return ""
     module, _, function = match.partition(".")

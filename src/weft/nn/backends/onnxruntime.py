@@ -82,7 +82,7 @@ class OnnxRuntime:
         ort = ENGINE.start()
         content = str(source.path) if source.path else source.parts[0]
         try:
-            engine = ort.InferenceSession(content, _options(target), [_provider(target)], enable_fallback=0)
+            engine = ort.InferenceSession(content, session_options(target), [_provider(target)], enable_fallback=0)
         except _errors() as error:
             cure = "check the model with its maker's tools, or try engine: openvino"
             raise ModelError(f"onnxruntime cannot load it: {reason(error)}", where=source.where, cure=cure) from error
@@ -140,7 +140,8 @@ class OnnxSession:
         return ModelError(what, where=self._where, cure="check the inputs, and the model with its maker's tools")
 
 
-def _options(target: Target) -> Any:
+def session_options(target: Target) -> Any:
+    """How onnxruntime is set up for a target."""
     ort = ENGINE.start()
     options = ort.SessionOptions()
     options.log_severity_level = _FATAL_ONLY  # every error is raised as well; the rest is advice to exporters

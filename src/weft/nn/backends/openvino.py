@@ -13,7 +13,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from weft.core import dtypes as dt
 from weft.core.dtypes import BF16, DType
 from weft.core.errors import ModelError, UnavailableError
 from weft.core.model import Port
+from weft.core.once import Once
 from weft.core.tensor import Tensor
 from weft.nn.backend import Session, Target, device_index, device_kind, usable_cores
 from weft.nn.engine import Engine
@@ -250,7 +250,7 @@ def _device(device: str) -> str:
     return f"{kind}.{index}" if ":" in device else kind
 
 
-@cache
+@Once
 def _core() -> Any:
     core = ENGINE.start().Core()
     core.set_property({"ENABLE_MMAP": False})  # a mapped file that somebody shortens ends the process

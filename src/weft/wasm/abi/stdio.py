@@ -135,6 +135,7 @@ class StdioGuest:
         self._settings = program.settings
         self._answers: Answers = queue.SimpleQueue()
         self._instance: Instance | None = None
+        self._grace = self._settings.limits.start  # its main makes ready before it reads the first frame
         self._path, self._reader, self._writer = _make_pipe()
         self._thread = threading.Thread(target=self._run, args=(program,), name=f"weft-{program.settings.name}")
         self._thread.daemon = True
@@ -148,7 +149,7 @@ class StdioGuest:
     def handle(self, frame: Frame) -> Sequence[Frame]:
         """One record in, its answers out. Raises GuestFailed for an error record, GuestError otherwise."""
         assert self._instance is not None
-        limit = self._settings.limits.time
+        limit, self._grace = self._settings.limits.time + self._grace, 0.0
         deadline = time.monotonic() + limit
         record = frame_record(frame)
         self._instance.begin(frame)

@@ -70,11 +70,17 @@ class YomoHost(HostModule):
     def wants(self, frame: Frame) -> bool:
         """False for a frame that is for another target. One whose tag was not observed is logged, once a tag."""
         tag = tag_of_stream(frame.stream)
-        if tag is not None and self.observed and tag not in self.observed and tag not in self._warned:
-            self._warned.add(tag) if len(self._warned) < MAX_TAGS else None
-            observed = ", ".join(map(tag_stream, self.observed))
-            self.instance.log.line(logging.WARNING, f"gets {frame.stream}, but observes {observed}: change its inputs")
+        if tag is not None and self.observed and tag not in self.observed:
+            self._warn(tag)
         return frame.headers.get("target", "") == self.wanted_target
+
+    def _warn(self, tag: int) -> None:
+        if tag not in self._warned and len(self._warned) < MAX_TAGS:
+            self._warned.add(tag)
+            observed = ", ".join(map(tag_stream, self.observed))
+            self.instance.log.line(
+                logging.WARNING, f"gets {tag_stream(tag)}, but observes {observed}: change its inputs"
+            )
 
     # --- the frame ---------------------------------------------------------------------
 

@@ -8,9 +8,10 @@ are converted on the way. With other models sizes are bytes.
 
 from __future__ import annotations
 
+import functools
 import math
 import struct
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -26,6 +27,8 @@ from weft.wasm.memory import Bytes
 
 if TYPE_CHECKING:
     from weft.wasm.instance import Instance
+
+Floats = np.ndarray[Any, np.dtype[np.float32]]
 
 _ARRAY = struct.Struct("<II")
 _TENSOR = struct.Struct("<III")
@@ -132,6 +135,22 @@ def _given(tensor: Tensor, port: Port, *, lite: bool) -> tuple[Bytes, int]:
         return tensor.bytes_view(), tensor.array.size
     if port.quantization is None:
         raise Refusal("unsupported", f"output '{port.name}' is {tensor.dtype}, and the engine tells no scale")
-    scale, zero_point = port.quantization
-    floats = (tensor.array.reshape(-1).astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+    stored = tensor.array.reshape(-1)
+    if stored.itemsize == 1:  # the usual case, by a table
+        floats = _values(port.dtype, port.quantization)[stored.view(np.uint8)]
+    else:
+        floats = _value(stored, port.quantization)
     return floats.view(np.uint8), floats.size
+
+
+def _value(stored: Array, quantization: tuple[float, int]) -> Floats:
+    """What stored elements stand for."""
+    scale, zero_point = quantization
+    values: Floats = (stored.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+    return values
+
+
+@functools.lru_cache(maxsize=64)
+def _values(dtype: DType, quantization: tuple[float, int]) -> Floats:
+    """What each of the 256 bytes stands for."""
+    return _value(np.arange(256, dtype=np.uint8).view(dtype.numpy), quantization)

@@ -18,7 +18,8 @@ from weft.wasm.guard import Refusal
 from weft.wasm.host.base import exported
 from weft.wasm.host.nn_grants import granted_model
 from weft.wasm.host.nn_tensors import MAX_RANK
-from weft.wasm.host.wasmedge_sessions import FirstGeneration, SecondGeneration, Session, SessionModule, port_named
+from weft.wasm.host.wasmedge_generations import FirstGeneration, SecondGeneration, SessionModule
+from weft.wasm.host.wasmedge_sessions import Session, port_named
 from weft.wasm.memory import Bytes
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class _Graphs(SessionModule):
     """What both generations do with TensorFlow graphs."""
 
     formats = frozenset({"tensorflow", "savedmodel"})
+    look_inside = True
 
     def set_input(
         self, session: Session, name: str, node_output: int, dims: tuple[int, int], dtype: int, data: tuple[int, int]

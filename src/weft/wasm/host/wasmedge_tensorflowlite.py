@@ -10,7 +10,8 @@ from weft.core.tensor import Tensor
 from weft.wasm.guard import Refusal
 from weft.wasm.host.base import exported
 from weft.wasm.host.nn_tensors import fit_tensor
-from weft.wasm.host.wasmedge_sessions import FirstGeneration, SecondGeneration, Session, SessionModule, port_named
+from weft.wasm.host.wasmedge_generations import FirstGeneration, SecondGeneration, SessionModule
+from weft.wasm.host.wasmedge_sessions import Session, port_named
 from weft.wasm.memory import Bytes
 
 

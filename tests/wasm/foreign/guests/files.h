@@ -24,12 +24,13 @@ static file read_file(const char *path) {
     return out;
 }
 
-/* The five best of u8 scores, one per line: index and score. */
+/* The best of u8 scores, five at most, one per line: index and score. */
 __attribute__((unused)) static void print_best(uint8_t *scores, uint32_t count) {
     for (int rank = 0; rank < 5; rank++) {
         uint32_t best = 0;
         for (uint32_t i = 1; i < count; i++)
             if (scores[i] > scores[best]) best = i;
+        if (!scores[best]) break;
         printf("%u %u\n", best, scores[best]);
         scores[best] = 0;
     }

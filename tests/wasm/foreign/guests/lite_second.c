@@ -1,4 +1,5 @@
 /* A program for WasmEdge's second generation: counts the faces in a JPEG. Arguments: model.tflite, picture.jpg. */
+#include <math.h>
 #include <string.h>
 
 #include "files.h"
@@ -41,7 +42,7 @@ static int get(uint32_t session, const char *name, void *out, uint32_t size) {
     return 0;
 }
 
-/* The model's own output is distances to its anchors; this one wants boxes only to tell faces apart. */
+/* The model gives distances to its anchors; here they become corners. */
 static void place_anchors(void) {
     static const int steps[4] = {8, 16, 32, 64}, counts[4] = {3, 2, 2, 3};
     static const float sizes[4][3] = {{10, 16, 24}, {32, 48}, {64, 96}, {128, 192, 256}};
@@ -53,6 +54,7 @@ static void place_anchors(void) {
                     float w = sizes[level][k] / WIDTH, h = sizes[level][k] / HEIGHT;
                     float cx = (x + 0.5f) * steps[level] / WIDTH + boxes[at][0] * 0.1f * w;
                     float cy = (y + 0.5f) * steps[level] / HEIGHT + boxes[at][1] * 0.1f * h;
+                    w *= expf(boxes[at][2] * 0.2f), h *= expf(boxes[at][3] * 0.2f);
                     boxes[at][0] = cx - w / 2, boxes[at][1] = cy - h / 2;
                     boxes[at][2] = cx + w / 2, boxes[at][3] = cy + h / 2;
                 }

@@ -8,7 +8,7 @@ static uint8_t pixels[224 * 224 * 3], scores[1001];
 static int load(const char *path, uint32_t *graph) {
     if (!nn_load_by_name("default", 7, graph)) return 0;
     file model = read_file(path);
-    nn_buffer part = {model.data, model.len};
+    nn_builder part = {model.data, model.len};
     return nn_load(&part, 1, 4, 0, graph);
 }
 
