@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from weft.cli import options
-from weft.core.errors import GuestExit, OutputError, UsageError
+from weft.core.errors import GuestExit, InputError, OutputError, UsageError
 from weft.core.frame import Frame
 from weft.core.limits import Grants, Limits
 from weft.core.model import ModelOptions
 from weft.core.resources import SHIPPED
+from weft.core.units import format_size
 
 if TYPE_CHECKING:
     from weft.wasm.abi.base import Terminal
     from weft.wasm.function import Function
 
+MAX_FRAME = 256 * 2**20
+"""Bytes of standard input that one frame may be."""
 Switch = Annotated[bool, Parameter(negative="", show_default=False)]
 
 
@@ -100,7 +103,12 @@ def _read_stdin() -> bytes:
         raise UsageError(
             "nothing on standard input", cure="give the function its frame, as in: weft run f.wasm < cat.jpg"
         )
-    return sys.stdin.buffer.read()
+    data = sys.stdin.buffer.read(MAX_FRAME + 1)
+    if len(data) > MAX_FRAME:
+        raise InputError(
+            f"one frame is at most {format_size(MAX_FRAME)}", where="standard input", cure="use a pipeline for a stream"
+        )
+    return data
 
 
 def _write(data: bytes, *, newline: bool = False) -> None:
@@ -135,7 +143,6 @@ def compile_(
         Print the result as JSON.
     """
     from weft.cli.output import print_json
-    from weft.core.units import format_size
     from weft.wasm.source import compile_to
 
     path = options.module(module)
@@ -178,8 +185,6 @@ def inspect(module: str, /, *, trust: Switch = False, json: Switch = False) -> i
 
 
 def _inspect_fields(found: Mapping[str, object]) -> dict[str, object]:
-    from weft.core.units import format_size
-
     imports, exports, memory = found["imports"], found["exports"], found["memory"]
     assert isinstance(imports, dict)
     assert isinstance(exports, dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -100,9 +101,19 @@ def run(
     if Path(target).suffix in PIPELINE_ENDINGS:
         from weft.cli.pipelines import run_pipeline
 
-        function_options = {"--model": model, "--config": config, "--dir": dir, "--env": env, "--allow": allow}
-        _only_for_modules(args, {name for name, values in function_options.items() if values})
+        given: dict[str, object] = {
+            "--model": model,
+            "--config": config,
+            "--dir": dir,
+            "--env": env,
+            "--allow": allow,
+            "--memory": memory,
+        }
+        given |= {"--timeout": timeout, "--abi": abi, "--engine": engine, "--device": device != "cpu", "--trust": trust}
+        given |= {"--precision": precision != "f32", "--threads": threads, "--media-type": media_type}
+        _only_for_modules(args, {name for name, value in given.items() if value})
         return run_pipeline(Path(target), summary, log_format, log_level, quiet=quiet)
+    _only_for_pipelines({"--summary": summary, "--log-format": log_format != "auto", "--quiet": quiet})
     options.check_words(args, OWN_OPTIONS)
     from weft.cli.modules import ModelChoice, run_module
 
@@ -125,3 +136,8 @@ def _only_for_modules(args: tuple[str, ...], given: set[str]) -> None:
     if args or given:
         words = ", ".join([*sorted(given), *args])
         raise UsageError(f"{words}: a pipeline says this in its document", cure="set it under functions: in the YAML")
+
+
+def _only_for_pipelines(given: Mapping[str, object]) -> None:
+    if words := ", ".join(name for name, value in given.items() if value):
+        raise UsageError(f"{words}: only a pipeline has progress and a summary", cure=f"leave out {words}")

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from weft.core import limits as core
+from weft.core.errors import UsageError
 from weft.core.model import Layout, ModelOptions
 from weft.core.suggest import did_you_mean
 from weft.spec.endpoints import MAX_INPUTS, Queue
@@ -75,10 +76,12 @@ class Limits(Part):
 
 
 def _dir(text: str) -> str:
-    parts = text.split(":")
-    if not text.isprintable() or not parts[0] or len(parts) > 3 or (len(parts) == 3 and parts[2] not in ("ro", "rw")):
-        raise mistake("is no directory grant", "write host:guest or host:guest:ro, like data:/data:ro")
-    return text
+    try:
+        if text.isprintable() and core.parse_dir(text):
+            return text
+    except UsageError:
+        pass
+    raise mistake("is no directory grant", "write host:guest or host:guest:ro, like data:/data:ro")
 
 
 def _capability(name: str) -> str:

@@ -69,7 +69,11 @@ class PipelineSpec(Part):
     @property
     def warnings(self) -> tuple[Problem, ...]:
         """What is allowed but looks forgotten, such as a stream that nobody reads."""
-        return tuple(self._written.problem(*found) for found in warnings_of(self.graph))
+        return tuple(self.problem(*found) for found in warnings_of(self.graph))
+
+    def problem(self, path: tuple[str | int, ...], message: str, cure: str = "") -> Problem:
+        """A mistake found later, with the line it stands on."""
+        return self._written.problem(path, message, cure)
 
     def resolve(self, path: str) -> Path:
         """A path as written in the document, made absolute or relative to the process."""
