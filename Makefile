@@ -8,13 +8,16 @@ BIN := $(VENV)/bin
 BUILD_INPUTS := pyproject.toml hatch_build.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types bench docs docs-serve guests wheel clean
+.PHONY: help demo languages test lint format types bench docs docs-serve guests wheel clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo  ## install Weft and run the demo: a factory belt, inspected
 	$(BIN)/weft demo
+
+languages: $(VENV)/.dev  ## install the compilers of AssemblyScript and Rust, which tests of the SDKs use
+	@$(BIN)/python -m tools.languages
 
 test: $(VENV)/.dev guests lint types  ## everything CI runs: lint, types, tests
 	@$(BIN)/python -m pytest -n $(JOBS) -q $(TESTS)

@@ -51,7 +51,8 @@ def test_a_stale_part_is_noticed():
 
 def test_every_page_is_in_the_navigation():
     navigation = (ROOT / "mkdocs.yml").read_text()
-    assert [page.name for page in (ROOT / "docs").rglob("*.md") if f": {page.name}\n" not in navigation] == []
+    pages = [page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")]
+    assert [page for page in pages if f": {page}\n" not in navigation] == []
 
 
 def test_every_dependency_has_its_line():

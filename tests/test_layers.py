@@ -16,7 +16,7 @@ LAYERS = (
     {"core"},
     {"spec"},
     {"nn", "wasm", "media", "stream", "artifacts", "toolchains"},
-    {"flow", "toolchains"},
+    {"flow"},
     {"serve", "fleet", "dashboard", "adapters"},
     {"cli"},
 )
@@ -111,6 +111,13 @@ def test_imports_only_point_down(trees: dict[Path, ast.Module]):
         if layer != "__main__" and rank(other) >= rank(layer)
     ]
     assert not wrong
+
+
+def test_toolchains_know_only_the_core(trees: dict[Path, ast.Module]):
+    targets = [(where, target) for layer, where, target in all_imports(trees) if layer == "toolchains"]
+    ours = [(where, layer_of(target)) for where, target in targets if target.startswith("weft.")]
+    assert ours, "it imports something"
+    assert [where for where, layer in ours if layer not in {"core", "toolchains"}] == []
 
 
 def test_third_party_packages_stay_in_their_homes(trees: dict[Path, ast.Module]):

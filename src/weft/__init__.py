@@ -25,23 +25,45 @@ if TYPE_CHECKING:
     from weft.core.model import ModelOptions
     from weft.core.tensor import Tensor
     from weft.flow.callable import LoadedFunction, load
+    from weft.flow.graph import FunctionNode, OnError, SinkNode, SourceNode
+    from weft.flow.handlers import python
     from weft.flow.pipeline import Pipeline
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Frame": "weft.core.frame",
+    "FunctionNode": "weft.flow.graph",
     "Grants": "weft.core.limits",
     "Limits": "weft.core.limits",
     "LoadedFunction": "weft.flow.callable",
     "ModelOptions": "weft.core.model",
+    "OnError": "weft.flow.graph",
     "Pipeline": "weft.flow.pipeline",
+    "SinkNode": "weft.flow.graph",
+    "SourceNode": "weft.flow.graph",
     "Tensor": "weft.core.tensor",
     "WeftError": "weft.core.errors",
     "load": "weft.flow.callable",
+    "python": "weft.flow.handlers",
 }
 
-__all__ = ["Frame", "Grants", "Limits", "LoadedFunction", "ModelOptions", "Pipeline", "Tensor", "WeftError", "load"]
+__all__ = [
+    "Frame",
+    "FunctionNode",
+    "Grants",
+    "Limits",
+    "LoadedFunction",
+    "ModelOptions",
+    "OnError",
+    "Pipeline",
+    "SinkNode",
+    "SourceNode",
+    "Tensor",
+    "WeftError",
+    "load",
+    "python",
+]
 
 
 def __getattr__(name: str) -> object:

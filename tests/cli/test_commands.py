@@ -23,7 +23,8 @@ def test_the_version_is_the_packages(weft: Cli) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["run"], ["compile"], ["inspect"], ["validate"], ["doctor"], ["model", "show"], ["demo"]]
+    "words",
+    [[], ["run"], ["compile"], ["inspect"], ["validate"], ["doctor"], ["model", "show"], ["demo"], ["new"], ["build"]],
 )
 def test_every_command_has_help_with_an_example(weft: Cli, words: list[str]) -> None:
     done = weft(*words, "--help")
@@ -127,3 +128,23 @@ def test_starting_imports_no_engine_codec_or_schema_library(tmp_path: Path, wat:
         f"loaded = [name for name in {heavy} if name in sys.modules]; assert not loaded, loaded"
     )
     subprocess.run([sys.executable, "-c", code, module], check=True, env=os.environ, stdin=subprocess.DEVNULL)
+
+
+def test_a_module_and_a_model_that_are_none_are_told_with_their_lines(weft: Cli, tmp_path: Path) -> None:
+    (tmp_path / "text.wasm").write_text("no module")
+    (tmp_path / "text.onnx").write_text("no model")
+    document = tmp_path / "p.yaml"
+    document.write_text(
+        "sources: {s: {type: pattern, frames: 1}}\n"
+        "functions:\n"
+        "  f:\n"
+        "    wasm: text.wasm\n"
+        "    inputs: [s]\n"
+        "    models:\n"
+        "      net: text.onnx\n"
+        "sinks: {out: {type: console, inputs: [f]}}\n"
+    )
+    done = weft("validate", document)
+    assert done.code == 78
+    assert "line 4: functions.f.wasm: not a WebAssembly module" in done.err
+    assert "line 7: functions.f.models.net: is a text file, not a model" in done.err

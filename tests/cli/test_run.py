@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import ECHO, LOOP, PRINT, Cli
+from weft.cli.run import OWN_OPTIONS, run
 from weft.core.resources import guest
 
 Wat = Callable[..., Path]
@@ -110,6 +112,12 @@ def test_an_endless_loop_ends_at_the_time_limit(weft: Cli, wat: Wat) -> None:
         (["{folder}/module.wat", "--allow", "nn.lod"], 64, "did you mean 'nn.load'?"),
         (["{folder}/module.wat", "--abi", "reacter"], 64, "did you mean 'reactor'?"),
         (["{folder}/module.wat", "--dir", "/no/such/folder"], 64, "no directory"),
+        (["{folder}/module.wat", "--dir", ""], 64, "no directory grant"),
+        (["{folder}/module.wat", "--memory", "0"], 64, "limits.memory is 0"),
+        (["{folder}/module.wat", "--timeout", "0"], 64, "limits.time is 0"),
+        (["{folder}/module.wat", "--summary", "s.json", "--quiet"], 64, "--summary, --quiet: only a pipeline"),
+        (["{folder}/p.yaml", "--memory", "1MiB", "--trust"], 64, "--memory, --trust: a pipeline says this"),
+        (["{folder}/p.yaml", "--engine", "auto", "--timeout", "1s"], 64, "--engine, --timeout: a pipeline says this"),
         (["{folder}/module.wat", "--env", "NOT_SET_ANYWHERE"], 64, "not set"),
         (["{folder}/module.wat", "--config", "labels=@gone.txt"], 66, "gone.txt"),
         ([], 64, "TARGET"),
@@ -187,3 +195,70 @@ def test_a_reader_that_goes_away_is_no_crash(wat: Wat) -> None:
         check=False,
     )
     assert b"Traceback" not in done.stderr
+
+
+def test_nothing_a_guest_says_steers_the_terminal(weft_process: Cli, wat: Wat) -> None:
+    forging = r"""
+    (module
+      (import "weft" "log" (func $log (param i32 i32 i32)))
+      (memory (export "memory") 1)
+      (data (i32.const 0) "\1b[2Jbad\nerror: forged")
+      (func (export "weft_handle") (result i32)
+        (call $log (i32.const 3) (i32.const 0) (i32.const 21))
+        (i32.const 1)))
+    """
+    done = weft_process("run", wat(forging))
+    assert done.code == 70
+    assert "\x1b" not in done.err
+    assert r"\x1b[2Jbad\nerror: forged" in done.err
+
+
+def test_every_option_of_ours_is_known_where_misspelt_ones_are_asked_about() -> None:
+    options = [p.name for p in inspect.signature(run).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    assert sorted(OWN_OPTIONS) == sorted(f"--{name.replace('_', '-')}" for name in options)
+
+
+def test_a_command_that_waits_for_its_input_ends_at_its_time_too(wat: Wat) -> None:
+    wait = """
+    (module
+      (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+      (memory (export "memory") 1)
+      (func (export "_start")
+        (i32.store (i32.const 0) (i32.const 64))
+        (i32.store (i32.const 4) (i32.const 6))
+        (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))))
+    """
+    command = [sys.executable, "-m", "weft", "run", str(wat(wait)), "--timeout", "100ms"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ) as process:
+        assert process.wait(timeout=30) == 124
+        assert process.stderr is not None
+        assert b"waits for its input" in process.stderr.read()
+
+
+def test_every_limit_can_be_set(weft: Cli, wat: Wat) -> None:
+    module = wat(PRINT)
+    assert weft("run", module, "--limit", "stdout=4").code != 0
+    assert weft("run", module, "--limit", "stdout=1MiB", "--limit", "start=5s", "--limit", "handles=1").code == 0
+    assert "did you mean 'stdout'?" in weft("run", module, "--limit", "stdot=4").err
+
+
+def test_where_the_log_is_json_so_is_the_error(weft: Cli, tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text("sources: {}\n")
+    done = weft("run", tmp_path / "p.yaml", "--log-format", "json")
+    record = json.loads(done.err)
+    assert (done.code, record["event"], record["error"]) == (78, "error", "DocumentError")
+
+
+def test_validate_looks_at_engines_and_devices(weft: Cli, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(f"""
+sources: {{cam: {{type: pattern, frames: 1}}}}
+functions:
+  names:
+    wasm: weft:classify
+    inputs: [cam]
+    models: {{net: {{path: {data}/models/identity.onnx, device: cuda}}}}
+sinks: {{out: {{type: console, inputs: [names]}}}}
+""")
+    done = weft("validate", tmp_path / "p.yaml")
+    assert done.code == 78
+    assert "line 7: functions.names.models.net" in done.err

@@ -49,7 +49,8 @@ def test_skip_counts_the_frame_and_goes_on(replicas: int, caplog: pytest.LogCapt
     assert (stage.frames_in, stage.frames_out, stage.failed) == (50, 47, 3)
     assert stage.errors == {"GuestTrap": (3, "unreachable")}
     assert 1 <= len(caplog.records) <= replicas
-    assert "frame 3 of 'in' failed: f: unreachable" in caplog.text or replicas > 1
+    first = "frame 3 of 'in' failed (others like it are counted): f: unreachable"
+    assert first in caplog.text or replicas > 1
 
 
 def test_retry_tries_again_and_counts_it() -> None:
@@ -103,6 +104,7 @@ def test_stream_sends_a_record_without_the_payload(replicas: int) -> None:
         "cure": "look at the code",
         "function": "f",
         "stream": "in",
+        "source": "in",
         "sequence": 3,
     }
 
@@ -265,13 +267,21 @@ def test_an_unexpected_exception_in_a_sink_is_contained(at: str) -> None:
 
 @pytest.mark.parametrize("replicas", [1, 3])
 def test_one_broken_replica_ends_the_stage(replicas: int) -> None:
-    def work(frame: Frame) -> Frame:
-        if frame.sequence == 20:
-            raise ZeroDivisionError("x")
-        return frame
+    class Broken:
+        def handle(self, frame: Frame) -> list[Frame]:
+            if frame.sequence == 20:
+                raise ZeroDivisionError("x")
+            return [frame.derive(b"", media_type="text/plain", stream="")]
+
+        def close(self) -> None:
+            pass
 
     out = Collect()
-    summary = run(source("in", Endless()), function("f", work, "in", replicas=replicas), sink("o", out, "f"))
+    summary = run(
+        source("in", Endless()),
+        FunctionNode(name="f", open=Broken, inputs=("in",), replicas=replicas),
+        sink("o", out, "f"),
+    )
     assert isinstance(summary.error, PipelineError)
     assert out.sequences == sorted(out.sequences)
     assert out.sequences[:20] == list(range(20))
@@ -306,3 +316,16 @@ def test_every_weft_error_of_a_handler_is_the_frames() -> None:
 
     stage = run(source("in", Script(3)), function("f", work, "in")).stage("f")
     assert stage.errors == {"WeftError": (3, "number 0")}
+
+
+def test_what_a_python_function_raises_is_a_failed_frame() -> None:
+    def work(frame: Frame) -> Frame:
+        if frame.sequence == 1:
+            raise ZeroDivisionError("x")
+        return frame
+
+    out = Collect()
+    summary = run(source("in", Script(3)), function("f", work, "in"), sink("o", out, "f"))
+    assert summary.error is None
+    assert out.sequences == [0, 2]
+    assert summary.stage("f").errors == {"GuestFailed": (1, "ZeroDivisionError: x")}

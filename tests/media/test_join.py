@@ -122,3 +122,15 @@ def test_pictures_leave_once_and_in_order_with_no_result_of_another(
         wanted = {event for event in events if event[0] != "p" and ("p", event[1]) in events}
         assert {(result.stream, result.sequence) for _, results in out for result in results} == wanted
         assert counters.hurried == counters.late == 0
+
+
+def test_results_of_another_source_are_left_out():
+    join = Join(["boxes"])
+    early = Frame(b"{}", stream="boxes", source="b", sequence=0)
+    own = Frame(b"{}", stream="boxes", source="a", sequence=0)
+    assert join.result(early) == []
+    assert join.result(own) == []
+    picture = Frame(b"x", stream="cam", source="a", sequence=0)
+    assert join.picture(picture) == [(picture, (own,))]
+    assert join.result(Frame(b"{}", stream="boxes", source="b", sequence=1)) == []
+    assert (join.counters.joined, join.counters.orphans) == (1, 2)

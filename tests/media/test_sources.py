@@ -231,7 +231,7 @@ def test_damaged_packets_are_skipped_and_counted(tmp_path: Path, address: str) -
     write_mjpeg(tmp_path / "v.mkv", [good, good, b"no jpeg at all", good])
     source = CameraSource(f"{address}/v.mkv", limit=3)
     assert len(list(source.frames())) == 3
-    assert source.damaged == 1
+    assert source.counters.damaged == 1
 
 
 def test_nothing_but_damaged_packets_is_an_error(tmp_path: Path, address: str) -> None:

@@ -6,7 +6,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -30,7 +30,7 @@ class Check:
 
 
 def doctor(*, json: Annotated[bool, Parameter(negative="", show_default=False)] = False) -> int:
-    """Look at this machine: the sandbox, the engines and their devices, codecs, the cache, the toolchain.
+    """Look at this machine: the sandbox, the engines and their devices, codecs, the cache, the compilers.
 
         weft doctor
 
@@ -61,7 +61,7 @@ def examine() -> Iterator[Check]:
     for name, probe in (("sandbox", _sandbox), ("cache", _cache), ("pictures and video", _media)):
         yield _guarded(name, probe)
     yield from _engines()
-    yield _toolchain()
+    yield from _compilers()
 
 
 def _guarded(name: str, probe: Callable[[], str]) -> Check:
@@ -120,11 +120,17 @@ def _engines() -> Iterator[Check]:
             yield Check(row["name"], "ok", f"{row['version']}, on {', '.join(row['devices'])}; {reads}")
 
 
-def _toolchain() -> Check:
-    try:
-        return Check("C and Zig toolchain", "ok", f"ziglang {version('ziglang')}")
-    except PackageNotFoundError:
-        return Check("C and Zig toolchain", "missing", "needed only to build functions", "pip install 'weft[build]'")
+def _compilers() -> Iterator[Check]:
+    from pathlib import Path
+
+    from weft.toolchains import languages
+
+    for language in languages().values():
+        name = f"functions in {language.title}"
+        try:
+            yield Check(name, "ok", language.find(Path()).title)
+        except UnavailableError as error:
+            yield Check(name, "missing", f"{error.what}; needed only to build them", error.cure)
 
 
 def _line(check: Check) -> str:

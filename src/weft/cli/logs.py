@@ -6,6 +6,9 @@ import json
 import logging
 import sys
 import time
+from typing import TextIO
+
+from weft.cli.output import visible
 
 
 class JsonLines(logging.Formatter):
@@ -22,10 +25,30 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
+class Text(logging.Formatter):
+    """One line per record, in which nothing steers the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Level, logger and message."""
+        return visible(super().format(record))
+
+
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Writes to whatever is standard error at that moment: a live table puts itself in between."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]  # an attribute there
+        """Standard error now."""
+        return sys.stderr
+
+
 def configure(level: str, form: str) -> None:
     """Send Weft's log to standard error, as ``text`` or ``json``."""
-    handler = logging.StreamHandler(sys.stderr)
-    text = logging.Formatter("%(levelname)s %(name)s: %(message)s")
+    handler = _Stderr()
+    text = Text("%(levelname)s %(name)s: %(message)s")
     handler.setFormatter(JsonLines() if form == "json" else text)
     logger = logging.getLogger("weft")
     logger.handlers[:] = [handler]

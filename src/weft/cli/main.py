@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -71,10 +72,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         print_error(UsageError(" ".join(str(error).split()), cure="see weft --help"))
         return UsageError.exit_code
     except WeftError as error:
-        print_error(error)
+        if _came_from(error, BrokenPipeError):
+            return _reader_gone()
+        print_error(error, as_json="--json" in tokens)
         return error.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone; nobody is left to tell
-        return EXIT_BROKEN_PIPE
+        return _reader_gone()
+
+
+def _came_from(error: BaseException | None, kind: type[BaseException]) -> bool:
+    while error is not None:
+        if isinstance(error, kind):
+            return True
+        error = error.__cause__
+    return False
+
+
+def _reader_gone() -> int:
+    """The reader of our output went away, as `head` does; what Python still holds for it goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return EXIT_BROKEN_PIPE

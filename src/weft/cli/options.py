@@ -6,8 +6,9 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 from weft.core import resources
 from weft.core.errors import UsageError
@@ -65,14 +66,22 @@ def directory(text: str) -> DirGrant:
     return grant
 
 
-def limits(memory: str | None, timeout: str | None) -> Limits:
-    """Limits from --memory and --timeout ("none" for no time limit)."""
-    chosen = Limits(time=FOREGROUND_TIME)
-    if memory is not None:
-        chosen = replace(chosen, memory=parse_size(memory))
-    if timeout is not None:
-        chosen = replace(chosen, time=math.inf if timeout == "none" else parse_duration(timeout))
-    return chosen
+def limits(memory: str | None, timeout: str | None, others: Iterable[str] = ()) -> Limits:
+    """Limits from --memory, --timeout ("none" for no time limit) and --limit NAME=VALUE."""
+    written = pairs("--limit", others, "stdout=64MiB")
+    written |= {name: text for name, text in (("memory", memory), ("time", timeout)) if text is not None}
+    values: dict[str, Any] = {name: _limit(name, text) for name, text in written.items()}
+    return replace(Limits(time=FOREGROUND_TIME), **values)
+
+
+def _limit(name: str, text: str) -> int | float:
+    kinds = {field.name: type(field.default) for field in fields(Limits)}
+    if name not in kinds:
+        cure = did_you_mean(name, kinds) or f"one of {', '.join(kinds)}"
+        raise UsageError(f"--limit {name}: no such limit", cure=cure)
+    if kinds[name] is float:
+        return math.inf if text == "none" else parse_duration(text)
+    return parse_size(text)
 
 
 def existing(text: str, what: str) -> Path:

@@ -10,26 +10,42 @@ from typing import Any
 from weft.core.errors import WeftError
 
 
+def visible(text: str) -> str:
+    """Text without control characters that would steer a terminal: what guests and files say stands in errors, too."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+
+
 def print_json(value: object) -> None:
     """One JSON document on standard output."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def print_error(error: WeftError) -> None:
-    """An error on standard error: what, where, and the cure on a line of its own."""
-    text = f"error: {error}\n"
+def print_line(value: object) -> None:
+    """One JSON line on standard error."""
+    sys.stderr.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stderr.flush()
+
+
+def print_error(error: WeftError, *, as_json: bool = False) -> None:
+    """An error on standard error, its cure on a line of its own; or as a JSON document on standard output."""
+    if as_json:
+        print_json(error.record())
+        return
+    text = f"error: {visible(str(error))}\n"
     if sys.stderr.isatty():
         text = text.replace("error:", "\033[1;31merror:\033[0m", 1).replace("\n  cure:", "\n  \033[32mcure:\033[0m")
     sys.stderr.write(text)
 
 
 def print_fields(title: str, fields: Mapping[str, object]) -> None:
-    """A titled list of names and values."""
+    """A titled list of names and values; a module's or model's own names may hold anything."""
     width = max(map(len, fields), default=0)
     lines = [
         f"  {name:<{width}}  {_text(value, width + 4)}" for name, value in fields.items() if value not in (None, [])
     ]
-    sys.stdout.write("\n".join([title, *lines]) + "\n")
+    sys.stdout.write(visible("\n".join([title, *lines])) + "\n")
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, file: Any = None) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from weft.cli import logs
 from weft.cli.main import EXIT_INTERRUPTED
-from weft.cli.progress import make_progress
-from weft.core.errors import GuestError
+from weft.cli.output import print_line
+from weft.cli.progress import chosen_form, make_progress
+from weft.core.errors import GuestError, WeftError
 
 if TYPE_CHECKING:
     from weft.flow.summary import Summary
@@ -20,13 +21,25 @@ TERMINATED = {"SIGINT": EXIT_INTERRUPTED, "SIGTERM": 143}
 def run_pipeline(path: Path, summary_path: Path | None, log_format: str, log_level: str, *, quiet: bool) -> int:
     """Run a pipeline to its end, or until it is told to stop; what it took is drained first.
 
-    Returns 0, or 128 plus the signal's number. Raises what ended the pipeline, if something did.
+    Returns 0, or 128 plus the signal's number. Raises what ended the pipeline, if something did; where the log is
+    JSON lines, so is the error, and its exit code is returned.
     """
+    form = chosen_form(log_format)
+    logs.configure(log_level, "json" if form == "json" else "text")
+    try:
+        return _run(path, summary_path, form, quiet=quiet)
+    except WeftError as error:
+        if form != "json":
+            raise
+        print_line({"event": "error", **error.record()})
+        return error.exit_code
+
+
+def _run(path: Path, summary_path: Path | None, form: str, *, quiet: bool) -> int:
     from weft.flow.pipeline import Pipeline
 
-    logs.configure(log_level, "text" if log_format in {"rich", "text"} else "json")
     pipeline = Pipeline.load(path)
-    display = None if quiet else make_progress(log_format)
+    display = None if quiet else make_progress(form)
     with display or nullcontext():
         summary = pipeline.run(display, summary_path, check=False)
     summary.check()

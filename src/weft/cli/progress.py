@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
-from weft.cli.output import print_table
+from weft.cli.output import print_line, print_table
 from weft.core.units import format_duration
 
 if TYPE_CHECKING:
@@ -35,10 +34,13 @@ class Progress(Protocol):
         """Stop showing."""
 
 
+def chosen_form(form: str) -> str:
+    """``rich``, ``text`` or ``json``; for ``auto`` standard error decides."""
+    return ("rich" if sys.stderr.isatty() else "json") if form == "auto" else form
+
+
 def make_progress(form: str) -> Progress:
-    """The progress display for ``rich``, ``text`` or ``json``; ``auto`` looks at standard error."""
-    if form == "auto":
-        form = "rich" if sys.stderr.isatty() else "json"
+    """The progress display for ``rich``, ``text`` or ``json``."""
     return {"rich": RichProgress, "text": TextProgress, "json": JsonProgress}[form]()
 
 
@@ -79,9 +81,16 @@ class JsonProgress(_Plain):
         if not over and time.monotonic() - self._last < JSON_EVERY:
             return
         self._last = time.monotonic()
-        line = {"event": "summary" if over else "progress", **summary.to_dict()}
-        sys.stderr.write(json.dumps(line, ensure_ascii=False) + "\n")
-        sys.stderr.flush()
+        print_line({"event": "summary", **summary.to_dict()} if over else _brief(summary))
+
+
+def _brief(summary: Summary) -> dict[str, object]:
+    """How far a run is, in a line one can read."""
+    counts = {
+        stage.name: {"out": stage.frames_out, "dropped": stage.dropped, "failed": stage.failed}
+        for stage in summary.stages
+    }
+    return {"event": "progress", "seconds": round(summary.seconds, 1), "stages": counts}
 
 
 class RichProgress(_Plain):

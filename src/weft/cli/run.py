@@ -17,7 +17,19 @@ LogFormat = Literal["auto", "rich", "text", "json"]
 
 PIPELINE_ENDINGS = {".yaml", ".yml"}
 OWN_OPTIONS = (
-    *("--model", "--dir", "--env", "--allow", "--config", "--memory", "--timeout", "--abi", "--engine", "--device"),
+    *(
+        "--model",
+        "--dir",
+        "--env",
+        "--allow",
+        "--config",
+        "--memory",
+        "--timeout",
+        "--limit",
+        "--abi",
+        "--engine",
+        "--device",
+    ),
     *("--precision", "--threads", "--media-type", "--trust", "--summary", "--log-format", "--log-level", "--quiet"),
 )
 
@@ -33,6 +45,7 @@ def run(
     allow: Flags = [],  # noqa: B006
     memory: str | None = None,
     timeout: str | None = None,
+    limit: Flags = [],  # noqa: B006
     abi: str | None = None,
     engine: str | None = None,
     device: str = "cpu",
@@ -75,6 +88,8 @@ def run(
         Memory limit of the instance, such as 64MiB (default 256MiB).
     timeout
         Time limit for the frame, such as 200ms, or "none" (default 60s).
+    limit
+        Another limit: NAME=VALUE, such as stdout=64MiB, output=1GiB, start=1min, emits=10000, handles=128 or logs=1000.
     abi
         How the module is called: command, reactor, stdio, yomo or bindgen; detected by default.
     engine
@@ -108,6 +123,7 @@ def run(
             "--env": env,
             "--allow": allow,
             "--memory": memory,
+            "--limit": limit,
         }
         given |= {"--timeout": timeout, "--abi": abi, "--engine": engine, "--device": device != "cpu", "--trust": trust}
         given |= {"--precision": precision != "f32", "--threads": threads, "--media-type": media_type}
@@ -124,7 +140,7 @@ def run(
         choice=ModelChoice(engine, device, precision, threads),
         config=options.pairs("--config", config, "threshold=0.5"),
         grants=options.grants(dir, env, allow),
-        limits=options.limits(memory, timeout),
+        limits=options.limits(memory, timeout, limit),
         abi=abi,
         media_type=media_type,
         trust=trust,

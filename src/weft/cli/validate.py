@@ -33,7 +33,8 @@ def validate(pipeline: str, /, *, json: Switch = False) -> int:
     checked = validate_pipeline(path)
     if json:
         warnings = [
-            {"path": warning.path, "message": warning.message, "cure": warning.cure} for warning in checked.warnings
+            {"line": warning.line, "path": warning.path, "message": warning.message, "cure": warning.cure}
+            for warning in checked.warnings
         ]
         print_json({"pipeline": checked.name, "stages": checked.stages, "warnings": warnings})
         return 0

@@ -20,13 +20,15 @@ class Frame:
     Attributes:
         media_type: what the payload is, e.g. ``image/jpeg`` or ``application/json``.
         stream: the stream's name.
-        sequence: the number of the frame at its source, from 0. What a function emits keeps it.
+        source: the name of the source it comes from. What a function emits keeps it.
+        sequence: the number of the frame at its source, from 0. What a function emits keeps it; only together
+            with the source it tells one frame from another.
         time_ns: when the source took the frame, nanoseconds since the epoch.
         headers: text values that travel with the frame.
         picture: the decoded picture, where the source had one.
     """
 
-    __slots__ = ("_payload", "headers", "media_type", "picture", "sequence", "stream", "time_ns")
+    __slots__ = ("_payload", "headers", "media_type", "picture", "sequence", "source", "stream", "time_ns")
 
     def __init__(
         self,
@@ -34,6 +36,7 @@ class Frame:
         *,
         media_type: str = "application/octet-stream",
         stream: str = "",
+        source: str = "",
         sequence: int = 0,
         time_ns: int | None = None,
         headers: Mapping[str, str] = NO_HEADERS,
@@ -44,6 +47,7 @@ class Frame:
         self._payload = payload
         self.media_type = media_type
         self.stream = stream
+        self.source = source
         self.sequence = sequence
         self.time_ns = now_ns() if time_ns is None else time_ns
         self.headers = headers
@@ -58,11 +62,12 @@ class Frame:
         return self._payload
 
     def derive(self, payload: bytes, *, media_type: str, stream: str) -> Frame:
-        """A new frame that follows from this one: same sequence, time and headers."""
+        """A new frame that follows from this one: same source, sequence, time and headers."""
         return Frame(
             payload,
             media_type=media_type,
             stream=stream,
+            source=self.source,
             sequence=self.sequence,
             time_ns=self.time_ns,
             headers=self.headers,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import queue
 import threading
@@ -12,7 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from weft.core.errors import UsageError
+from weft.core.clock import monotonic
+from weft.core.errors import TimeLimitError, UsageError
 from weft.core.frame import Frame
 from weft.core.limits import Grants, Limits
 from weft.core.model import ModelOptions
@@ -76,10 +78,15 @@ class _Worker:
             del job, work, future
 
 
-def _result(future: Future[T]) -> T:
-    """Wait in steps: a signal that comes just as the main thread starts to wait on a lock would not wake it."""
-    while not wait((future,), _LOOK_EVERY).done:
-        pass
+def _result(future: Future[T], within: float) -> T | None:
+    """The result, or None when it is not there ``within`` so many seconds.
+
+    Waits in steps: a signal that comes just as the main thread starts to wait on a lock would not wake it.
+    """
+    deadline = monotonic() + within
+    while not wait((future,), min(_LOOK_EVERY, within)).done:
+        if monotonic() >= deadline:
+            return None
     return future.result()
 
 
@@ -98,12 +105,21 @@ class LoadedFunction:
         weakref.finalize(self, self._worker.end, self._handler.close).atexit = False
         self._lock = threading.Lock()
         self._sequence = 0
+        self._name = function.settings.name
+        # A guest that waits for the terminal is in the hands of the system, where no limit reaches it.
+        waits = terminal is not None and terminal.inherit_stdin
+        self._patience = function.settings.limits.time + STOP_WITHIN if waits else math.inf
 
     def __call__(self, frame: Frame | bytes = b"") -> Sequence[Frame]:
         """What the function emits. Raises GuestError when it fails on the frame; the next call is sound again."""
         if not isinstance(frame, Frame):
             frame = Frame(bytes(frame), sequence=self._next())
-        return _result(self._worker.submit(lambda: self._handler.handle(frame), self.function.settings.name))
+        emitted = _result(self._worker.submit(lambda: self._handler.handle(frame), self._name), self._patience)
+        if emitted is None:
+            raise TimeLimitError(
+                "still waits for its input after its time", where=self._name, cure="raise limits.time (--timeout)"
+            )
+        return emitted
 
     def close(self) -> None:
         """Release the instance and its thread. A guest that still runs is left to its time limit."""

@@ -13,7 +13,8 @@ log = logging.getLogger("weft.flow")
 
 def error_frame(frame: Frame, error: WeftError, *, function: str, stream: str) -> Frame:
     """The record of a failure on ``frame``, as JSON for the error stream; the payload itself is left out."""
-    record = {**error.record(), "function": function, "stream": frame.stream, "sequence": frame.sequence}
+    record = {**error.record(), "function": function, "stream": frame.stream}
+    record |= {"source": frame.source, "sequence": frame.sequence}
     return frame.derive(json.dumps(record).encode(), media_type="application/json", stream=stream)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from weft.core.errors import InputError, NotFoundError
 from weft.core.limits import Grants, Limits
-from weft.core.model import Model, ModelOptions
+from weft.core.model import Model, ModelOptions, Port
 from weft.core.once import Once
 from weft.core.units import format_size
 
@@ -86,17 +86,34 @@ def load_function(path: Path, options: FunctionOptions) -> Function:
     from weft.wasm.function import Function
     from weft.wasm.program import Settings
 
+    granted = {name: models().load(grant.path, grant.options) for name, grant in options.models.items()}
+    written = {key: config_text(value, options.folder) for key, value in options.config.items()}
     settings = Settings(
         name=options.name or path.stem,
         services=services(),
-        models={name: models().load(grant.path, grant.options) for name, grant in options.models.items()},
+        models=granted,
         grants=options.grants,
         limits=options.limits,
-        config={key: config_text(value, options.folder) for key, value in options.config.items()},
+        config={**_told(granted), **written},
         args=options.args,
         outputs=options.outputs,
     )
     return Function(path, settings, abi=options.abi, policy=options.policy, trust=options.trust)
+
+
+def _told(granted: Mapping[str, Model]) -> dict[str, str]:
+    """What a function can ask of its models: ``model.NAME.input.0`` is ``f32[1,3,224,224]``, and so on."""
+    return {
+        f"model.{name}.{kind}.{index}": _shape(port)
+        for name, model in granted.items()
+        for kind, ports in (("input", model.info.inputs), ("output", model.info.outputs))
+        for index, port in enumerate(ports)
+    }
+
+
+def _shape(port: Port) -> str:
+    dims = ["?" if dim is None else str(dim) for dim in port.shape or ()]
+    return f"{port.dtype}[{','.join(dims) if port.shape is not None else '…'}]"
 
 
 def config_text(value: str, folder: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 
-from weft.core.errors import PipelineError
+from weft.core.errors import GuestFailed, PipelineError, WeftError
 from weft.core.frame import Frame
 from weft.core.protocols import Handler
 
@@ -19,8 +19,16 @@ class PythonHandler:
         self._work = work
 
     def handle(self, frame: Frame) -> Sequence[Frame]:
-        """What the callable gives. A frame handed through as it came goes to the default output."""
-        made = self._work(frame)
+        """What the callable gives. A frame handed through as it came goes to the default output.
+
+        Raises GuestFailed for whatever it raises, so that ``on_error`` decides.
+        """
+        try:
+            made = self._work(frame)
+        except WeftError:
+            raise
+        except Exception as error:
+            raise GuestFailed(f"{type(error).__name__}: {error}", cure="mend the function") from error
         frames = () if made is None else (made,) if isinstance(made, Frame) else tuple(made)
         return [_renamed(frame) if out is frame else out for out in frames]
 

@@ -24,10 +24,13 @@ class Pipeline:
         summary = Pipeline.load("pipeline.yaml").run()
 
         Pipeline(
-            sources=[SourceNode(name="belt", open=lambda: VideoFile("belt.mp4"))],
-            functions=[FunctionNode(name="count", open=python(count), inputs=("belt",))],
-            sinks=[SinkNode(name="results", open=lambda: JsonLines("out.jsonl"), inputs=("count",))],
+            sources=[weft.SourceNode(name="belt", open=lambda: VideoSource("belt.mp4"))],
+            functions=[weft.FunctionNode(name="count", open=weft.python(count), inputs=("belt",))],
+            sinks=[weft.SinkNode(name="results", open=lambda: JsonlSink("out.jsonl"), inputs=("count",))],
         ).run()
+
+    ``VideoSource`` is in ``weft.media.sources.video``, ``JsonlSink`` in ``weft.media.sinks.jsonl``; anything with the
+    methods of ``weft.core.protocols`` will do as well.
 
     Args:
         sources: where frames enter.

@@ -39,6 +39,7 @@ class SourceThread(StageThread):
                 if not self._control.stopping:
                     self._read(source)
         finally:
+            self.keep_counters(self.source)
             if self._queue is not None:
                 self._queue.close()
 
@@ -73,7 +74,7 @@ class SourceThread(StageThread):
         for frame in frames:
             entered = monotonic()
             meter.worked(entered - began)
-            frame.stream = stream
+            frame.stream, frame.source = stream, self.stage
             item = Item(frame, origin, entered)
             for queue in queues:
                 queue.put(item)

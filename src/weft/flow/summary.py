@@ -37,7 +37,7 @@ class StageSummary:
         queue: its queue's depth, peak and size; all 0 for a source without one.
         length: frames a source will give, where that is known.
         errors: per class of error, how many frames, and what the first one said.
-        counters: what a sink counted itself, once it is closed.
+        counters: what a source or sink counted itself, once it is closed.
     """
 
     name: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
 from threading import Thread
 from typing import Protocol
 
@@ -25,7 +26,7 @@ class StageThread(Thread, ABC):
     Attributes:
         stage: the node's name.
         meter: what it counts.
-        counters: what its sink counted itself, once that is closed.
+        counters: what its source or sink counted itself, once that is closed.
     """
 
     def __init__(self, stage: str, replica: int, control: Control) -> None:
@@ -55,6 +56,12 @@ class StageThread(Thread, ABC):
     def fail(self, error: BaseException) -> None:
         """Tell the supervisor that the pipeline must end."""
         self._control.post(Failed(unexpected(error, where=self.stage)))
+
+    def keep_counters(self, thing: object) -> None:
+        """What a source or sink counted itself, in a dataclass called ``counters``."""
+        counters = getattr(thing, "counters", None)
+        if is_dataclass(counters) and not isinstance(counters, type):
+            self.counters = asdict(counters)
 
     @contextmanager
     def closing(self, thing: _Closes) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""A pipeline's document checked as far as that goes without running it: its modules are linked, its models sniffed."""
+"""A pipeline checked as far as that goes without running it: its modules are linked, its models looked at."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def validate_pipeline(path: Path) -> Checked:
 
 
 def _function_problems(spec: PipelineSpec, name: str) -> Iterator[Problem]:
-    from weft.nn.formats import sniff_path
+    from weft.flow.functions import models
 
     function = spec.functions[name]
     for model, use in function.models.items():
         try:
-            sniff_path(spec.resolve(use.path))
+            models().check(spec.resolve(use.path), use.options())
         except WeftError as error:
             yield spec.problem(("functions", name, "models", model), error.what, error.cure)
     try:

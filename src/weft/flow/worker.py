@@ -81,7 +81,7 @@ class FunctionThread(StageThread):
         error.at(self.stage)
         policy = self._node.on_error
         if self.meter.fail(error):
-            log.warning("frame %d of '%s' failed: %s", frame.sequence, frame.stream, error)
+            log.warning("frame %d of '%s' failed (others like it are counted): %s", frame.sequence, frame.stream, error)
         if policy.action == "fail":
             self.fail(stopped_by(frame, error, function=self.stage))
         if policy.action == "stream":

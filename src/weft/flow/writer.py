@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, is_dataclass
-
 from weft.core.clock import monotonic, now_ns
 from weft.core.errors import InputError
 from weft.core.protocols import Sink
@@ -29,9 +27,7 @@ class SinkThread(StageThread):
         try:
             self._use(sink)
         finally:
-            counters = getattr(sink, "counters", None)
-            if is_dataclass(counters) and not isinstance(counters, type):
-                self.counters = asdict(counters)
+            self.keep_counters(sink)
 
     def _use(self, sink: Sink) -> None:
         with self.closing(sink):

@@ -8,7 +8,7 @@ import av
 
 from weft.core.errors import MediaError, NotFoundError, UnavailableError, WeftError
 
-_SECRET = re.compile(r"//[^/@\s]*@")
+_SECRET = re.compile(r"//[^/\s]*@")
 
 
 def redacted(url: str) -> str:

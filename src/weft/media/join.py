@@ -20,7 +20,7 @@ class JoinCounters:
         bare: pictures that left without any.
         hurried: pictures that left before every results stream had reached them, because the buffer was full.
         late: results whose picture had already left.
-        orphans: results whose picture never came, or that did not fit.
+        orphans: results whose picture never came, that did not fit, or that tell of another source.
     """
 
     joined: int = 0
@@ -37,6 +37,7 @@ class Join:
     sequence, or of a higher one (then there is none for this picture, because each stream keeps its order).
     At most ``capacity`` pictures wait; policy: the oldest leaves with the results it has by then. At most four
     times as many results wait; policy: the one with the lowest sequence is let go. ``counters`` counts both.
+    Sources count their frames alike: results of another source than the pictures' are left out.
 
     Args:
         results: names of the results streams. Without them a stream is known from its first result on, and no
@@ -52,14 +53,31 @@ class Join:
         self._results: dict[int, list[Frame]] = {}
         self._held = 0
         self._left = -1
+        self._source: str | None = None
+        self._early: deque[Frame] = deque(maxlen=4 * capacity)
 
     def picture(self, frame: Frame) -> list[Joined]:
         """Take a picture; the pictures that may leave now."""
         self._pictures.append(frame)
+        if self._source is None:
+            self._source = frame.source
+            while self._early:
+                self._take(self._early.popleft())
         return list(self._leave())
 
     def result(self, frame: Frame) -> list[Joined]:
         """Take a result; the pictures that may leave now."""
+        if self._source is None:  # whose results count is known with the first picture
+            self.counters.orphans += len(self._early) == self._early.maxlen
+            self._early.append(frame)
+            return []
+        self._take(frame)
+        return list(self._leave())
+
+    def _take(self, frame: Frame) -> None:
+        if frame.source != self._source:
+            self.counters.orphans += 1
+            return
         self._reached[frame.stream] = max(frame.sequence, self._reached.get(frame.stream, -1))
         if frame.sequence <= self._left:
             self.counters.late += 1
@@ -67,12 +85,12 @@ class Join:
             self._results.setdefault(frame.sequence, []).append(frame)
             self._held += 1
             self._let_go()
-        return list(self._leave())
 
     def flush(self) -> list[Joined]:
         """All pictures that still wait, with the results that are there."""
         out = [self._pop() for _ in range(len(self._pictures))]
-        self.counters.orphans += self._held
+        self.counters.orphans += self._held + len(self._early)
+        self._early.clear()
         self._results.clear()
         self._held = 0
         return out

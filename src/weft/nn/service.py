@@ -57,6 +57,13 @@ class ModelService:
         """The model in memory: one part, or two for OpenVINO IR (xml, bin). Errors as for ``load``."""
         return self._load(self._sources.of_bytes(parts), options)
 
+    def check(self, path: Path, options: ModelOptions = ModelOptions()) -> None:
+        """Raise what ``load`` would for a file that is no model, or an engine, device or precision that is not here."""
+        source = self._sources.of_path(Path(path))
+        if options.engine != "auto":
+            plan = self._plan(source, options)
+            check(backend(plan.engine), source, plan.target)
+
     def stats(self) -> CacheStats:
         """How many models were loaded, found, let go, and how many are kept now."""
         return self._sessions.stats()

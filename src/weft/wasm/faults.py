@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 NEAR = 0.9
 """A guest that fails with this share of its memory limit in use failed for want of memory."""
 
+NEAR_PANIC = 0.5
+"""As ``NEAR``, for one that gave up: an allocator that doubles what it has fails when half of the limit is in use."""
+
 _CURES = {
     "STACK_OVERFLOW": (f"its stack of {format_size(STACK)} overflowed", "recurse less deeply, or use the heap"),
     "UNREACHABLE": ("it gave up (unreachable)", "its language's panic or abort; build with names to see where"),
@@ -56,7 +59,10 @@ def guest_error(instance: Instance, error: Exception) -> WeftError:
             cure="raise limits.memory (--memory)",
         )
     what, cure = _trapped(error)
-    return _memory_error(instance, what) or GuestTrap(what + _because(instance), where=name, cure=instance.cure or cure)
+    grew = instance.memory.size > instance.born_with
+    near = NEAR_PANIC if grew and _code(error) == "UNREACHABLE" else NEAR
+    trap = GuestTrap(what + _because(instance), where=name, cure=instance.cure or cure)
+    return _memory_error(instance, what, near) or trap
 
 
 def refused(instance: Instance, function: str, code: int) -> WeftError:
@@ -90,10 +96,10 @@ def _time_error(instance: Instance) -> WeftError:
     )
 
 
-def _memory_error(instance: Instance, what: str) -> WeftError | None:
+def _memory_error(instance: Instance, what: str, near: float = NEAR) -> WeftError | None:
     """A failure with the memory nearly full: the failed allocation is not seen, only what it led to."""
     size = instance.memory.size
-    if size < NEAR * instance.settings.limits.memory:
+    if size < near * instance.settings.limits.memory:
         return None
     return MemoryLimitError(
         f"failed with {format_size(size)} of its {_memory_limit(instance)} of memory in use: {what}"
@@ -109,9 +115,12 @@ def _memory_limit(instance: Instance) -> str:
 
 def _trapped(error: Exception) -> tuple[str, str]:
     """What happened, and the cure where one is known."""
-    code = error.trap_code.name if isinstance(error, wasmtime.Trap) and error.trap_code else ""
-    what, cure = _CURES.get(code, (_last_line(error), ""))
+    what, cure = _CURES.get(_code(error), (_last_line(error), ""))
     return f"trapped{_place(error)}: {what}", cure
+
+
+def _code(error: Exception) -> str:
+    return error.trap_code.name if isinstance(error, wasmtime.Trap) and error.trap_code else ""
 
 
 def _because(instance: Instance) -> str:

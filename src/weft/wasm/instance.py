@@ -43,6 +43,7 @@ class Instance:
         frame: the frame being handled.
         emitted: what the guest emitted for it.
         limit: the time limit of the call that runs, or ran last.
+        born_with: bytes of memory it started with.
         born: when it was made, as ``time.monotonic_ns`` has it; the guest's monotonic clock starts here.
     """
 
@@ -66,6 +67,7 @@ class Instance:
         self.slots: list[HostCall | None] = [None] * len(program.slots)
         self.memory = GuestMemory()
         self.starting = True
+        self.born_with = 0
         self.born = time.monotonic_ns()
         self._deadline = math.inf
         self._hosts: dict[type[HostModule], HostModule] = {}
@@ -166,6 +168,7 @@ class Instance:
     def _start(self, store: Store) -> None:
         self._run("start", self.program.instantiate, store)
         self.memory.attach(store.memory())
+        self.born_with = self.memory.size
         self.starting = False
 
     def _find(self, name: str) -> GuestCall:

@@ -34,7 +34,7 @@ class DirectorySink:
 
     def __init__(self, path: str | PathLike[str]) -> None:
         self._path = Path(fspath(path))
-        self._last: dict[str, tuple[int, int]] = {}
+        self._last: dict[tuple[str, str], tuple[int, int]] = {}
         try:
             self._path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -55,9 +55,15 @@ class DirectorySink:
         """Nothing: every file is finished when ``write`` returns."""
 
     def _name(self, frame: Frame) -> str:
-        stream = _UNSAFE.sub("_", frame.stream).strip(".")[:100]
-        sequence, count = self._last.get(stream, (-1, 0))
+        stream, source = _safe(frame.stream), _safe(frame.source)
+        sequence, count = self._last.get((stream, source), (-1, 0))
         count = count + 1 if sequence == frame.sequence else 1
-        self._last[stream] = (frame.sequence, count)
-        parts = [f"{frame.sequence:08d}", *([stream] if stream else []), *([str(count)] if count > 1 else [])]
-        return f"{'-'.join(parts)}.{EXTENSIONS.get(frame.media_type, 'bin')}"
+        self._last[stream, source] = (frame.sequence, count)
+        # Two sources count alike: what one stream carries of both must not share a name.
+        parts = [f"{frame.sequence:08d}", stream, "" if source == stream else source, str(count) if count > 1 else ""]
+        return f"{'-'.join(filter(None, parts))}.{EXTENSIONS.get(frame.media_type, 'bin')}"
+
+
+def _safe(name: str) -> str:
+    """A name as part of a file's name."""
+    return _UNSAFE.sub("_", name).strip(".")[:100]

@@ -53,6 +53,7 @@ class JsonlSink:
         """The frame as plain data."""
         head: dict[str, Any] = {
             "stream": frame.stream,
+            **({"source": frame.source} if frame.source else {}),
             "sequence": frame.sequence,
             "time": _time(frame.time_ns),
             "media_type": frame.media_type,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -37,10 +38,17 @@ MAX_DAMAGED = 250
 _URL = re.compile(r"([a-z]+)://", re.IGNORECASE)
 
 
+@dataclass(slots=True)
+class CameraCounters:
+    """What a camera lost: packets that did not decode."""
+
+    damaged: int = 0
+
+
 class CameraSource:
     """The frames of a camera. They may be dropped by whoever queues them; the time is that of arrival.
 
-    Packets that do not decode (lost on the network) are skipped and counted in ``damaged``.
+    Packets that do not decode (lost on the network) are skipped and counted in ``counters``.
 
     Args:
         device: "/dev/video0", "0", or a URL: rtsp://, http://, rtmp://, udp://, tcp://, srt://.
@@ -72,7 +80,7 @@ class CameraSource:
             self._options["framerate"] = f"{checked_rate(fps):g}"
         self._check()
         self._closed = threading.Event()
-        self.damaged = 0
+        self.counters = CameraCounters()
 
     def frames(self) -> Iterator[Frame]:
         """The frames, until ``limit`` or ``close``.
@@ -116,7 +124,7 @@ class CameraSource:
         try:
             return av.open(self.device, format=kind, options=options, timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S))
         except av.error.FileNotFoundError as error:
-            raise NotFoundError("no such camera", where=self.device, cure=_present()) from error
+            raise NotFoundError("no such camera", where=redacted(self.device), cure=_present()) from error
         except av.error.FFmpegError as error:
             raise self._lost(error, "cannot be opened") from error
 
@@ -130,7 +138,7 @@ class CameraSource:
                 pictures = packet.decode()
                 in_a_row = 0
             except av.error.InvalidDataError as error:
-                self.damaged += 1
+                self.counters.damaged += 1
                 in_a_row += 1
                 if in_a_row > MAX_DAMAGED:
                     raise input_error(error, self.device, f"{in_a_row} damaged packets in a row") from error

@@ -95,6 +95,10 @@ typedef struct {
 NN_IMPORT("load")
 uint32_t nn_load(const nn_builder *parts, uint32_t count, uint32_t encoding, uint32_t target, uint32_t *graph);
 NN_IMPORT("load_by_name") uint32_t nn_load_by_name(const char *name, uint32_t len, uint32_t *graph);
+/* As nn_load_by_name, with a JSON text; engine and device stay the operator's choice. */
+NN_IMPORT("load_by_name_with_config")
+uint32_t nn_load_by_name_with_config(const char *name, uint32_t len, const char *json, uint32_t json_len,
+                                     uint32_t *graph);
 NN_IMPORT("init_execution_context") uint32_t nn_init_execution_context(uint32_t graph, uint32_t *context);
 NN_IMPORT("set_input") uint32_t nn_set_input(uint32_t context, uint32_t index, const nn_tensor *tensor);
 NN_IMPORT("set_input_by_string")
@@ -106,6 +110,11 @@ uint32_t nn_get_output(uint32_t context, uint32_t index, void *ptr, uint32_t max
 NN_IMPORT("get_output_by_string")
 uint32_t nn_get_output_by_string(uint32_t context, const char *name, uint32_t len, void *ptr, uint32_t max,
                                  uint32_t *written);
+/* For models that answer piece by piece; here one inference is one piece. */
+NN_IMPORT("compute_single") uint32_t nn_compute_single(uint32_t context);
+NN_IMPORT("get_output_single")
+uint32_t nn_get_output_single(uint32_t context, uint32_t index, void *ptr, uint32_t max, uint32_t *written);
+NN_IMPORT("fini_single") uint32_t nn_fini_single(uint32_t context);
 NN_IMPORT("finalize_execution_context") uint32_t nn_finalize_execution_context(uint32_t context);
 NN_IMPORT("unload") uint32_t nn_unload(uint32_t graph);
 

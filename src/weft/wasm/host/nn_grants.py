@@ -33,6 +33,8 @@ def granted_model(instance: Instance, name: str) -> Model:
     if name in settings.models:
         return settings.models[name]
     cure = f"add '{name}' to models: of function '{settings.name}' (--model {name}=FILE)"
+    if settings.models:
+        cure += f"; granted is {', '.join(settings.models)}"
     raise _denied(instance, f"no model '{name}' was granted", did_you_mean(name, settings.models) or cure)
 
 

@@ -145,7 +145,7 @@ class WeftHost(HostModule):
         key = self.memory.text(key_ptr, key_len)
         config = self.instance.settings.config
         if key not in config:
-            hint = did_you_mean(key, config)
+            hint = "" if key.startswith("model.") else did_you_mean(key, config)
             raise Refusal("not_found", f"no config '{key}'; {hint}" if hint else "")
         return self._text(config[key], ptr, cap)
 
