@@ -21,7 +21,7 @@ try:
 except ImportError:  # by hand, outside a build
     BuildHookInterface = object
 
-FLAGS = ("--target=wasm32-wasi", "-O2", "-msimd128", "-Wall", "-Wextra", "-Wl,--strip-all", "-Wl,-z,stack-size=262144")
+FLAGS = ("--target=wasm32-wasi", "-O3", "-msimd128", "-Wall", "-Wextra", "-Wl,--strip-all", "-Wl,-z,stack-size=262144")
 MAIN = re.compile(r"^\s*int\s+main\s*\(", re.MULTILINE)
 LONGEST_S = 600
 

@@ -15,7 +15,7 @@ from weft.flow.pipeline import Pipeline
 VIDEO = DATA / "video" / "hot-dog.mp4"
 MODEL = DATA / "models" / "mobilenetv2.onnx"
 LABELS = DATA / "labels" / "imagenet_1000.txt"
-ROUNDS = 5
+ROUNDS = 3
 
 
 def run() -> Iterator[Result]:

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from tests.wasm.harness import Driven, Thread, settings
-from weft.core.errors import GuestExit, GuestTrap, NotFoundError, OutputLimitError, TimeLimitError, WeftError
+from weft.core.errors import (
+    GuestExit,
+    GuestTrap,
+    NotFoundError,
+    OutputError,
+    OutputLimitError,
+    TimeLimitError,
+    WeftError,
+)
 from weft.core.frame import Frame
 from weft.core.limits import DirGrant, Grants, Limits
 from weft.wasm.abi.base import Terminal
@@ -181,12 +189,12 @@ def test_a_terminal_sees_output_as_it_comes(guest: Callable[[str], Path], thread
     assert out == []
 
 
-def test_a_reader_that_went_away_is_an_error_of_the_guest(guest: Callable[[str], Path], thread: Thread) -> None:
+def test_a_reader_that_went_away_ends_the_guest(guest: Callable[[str], Path], thread: Thread) -> None:
     def gone(data: bytes) -> None:
         raise BrokenPipeError(32, "Broken pipe")
 
     handler = Function(guest("command"), settings()).instance(Terminal(inherit_stdin=False, out=gone, err=gone))
-    with pytest.raises(GuestExit, match="exited with code 1"):
+    with pytest.raises(OutputError, match="nobody reads the output"):
         thread(handler.handle, Frame(bytes(2**20)))
 
 

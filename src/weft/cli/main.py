@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
-
-from cyclopts import App, CycloptsError
+from typing import TYPE_CHECKING
 
 from weft import __version__
+from weft.cli import streams
 from weft.core.errors import UsageError, WeftError
 
+if TYPE_CHECKING:
+    from cyclopts import App
+
 EXIT_INTERRUPTED = 130
-EXIT_BROKEN_PIPE = 141
 
 _EPILOGUE = """\
 Try `weft demo`, or name what is in a picture:
@@ -41,6 +42,8 @@ COMMANDS = {
 
 def make_app(called: str = "") -> App:
     """The command line. Commands are imported when they are called; only ``called`` tells its whole story in --help."""
+    from cyclopts import App
+
     app = App(
         name="weft",
         help="Sandboxed AI functions on streams of pictures and data.",
@@ -58,39 +61,49 @@ def make_app(called: str = "") -> App:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; the ``weft`` script exits with it."""
+    tokens = list(sys.argv[1:] if argv is None else argv)
+    try:
+        streams.hold()
+        return streams.finish(_call(tokens))
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+
+
+def _call(tokens: list[str]) -> int:
+    # Imported under the eye of whoever waits for Ctrl-C: it takes a while.
     from weft.cli.options import command_line
     from weft.cli.output import print_error
 
-    tokens = list(sys.argv[1:] if argv is None else argv)
     command_line.set(tokens)
+    try:
+        return _dispatch(tokens)
+    except (WeftError, OSError) as error:
+        if streams.reader_gone(error):
+            return _reader_gone()
+        told = error if isinstance(error, WeftError) else streams.unwritable(error)
+        print_error(told, as_json="--json" in tokens)
+        return told.exit_code
+
+
+def _dispatch(tokens: list[str]) -> int:
+    """Run the command. ``weft run MODULE`` without options does without cyclopts, a tenth of a second to import."""
+    if tokens[:1] == ["run"]:
+        from weft.cli.foreground import is_plain, run_plain
+
+        if is_plain(tokens[1:]):
+            return run_plain(tokens[1:])
+    from cyclopts import CycloptsError
+
     try:
         result = make_app(tokens[0] if tokens else "")(
             tokens, exit_on_error=False, print_error=False, result_action="return_value"
         )
-        return result if isinstance(result, int) else 0
     except CycloptsError as error:
-        print_error(UsageError(" ".join(str(error).split()), cure="see weft --help"))
-        return UsageError.exit_code
-    except WeftError as error:
-        if _came_from(error, BrokenPipeError):
-            return _reader_gone()
-        print_error(error, as_json="--json" in tokens)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        return _reader_gone()
-
-
-def _came_from(error: BaseException | None, kind: type[BaseException]) -> bool:
-    while error is not None:
-        if isinstance(error, kind):
-            return True
-        error = error.__cause__
-    return False
+        raise UsageError(" ".join(str(error).split()), cure="see weft --help") from error
+    return result if isinstance(result, int) else 0
 
 
 def _reader_gone() -> int:
     """The reader of our output went away, as `head` does; what Python still holds for it goes nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return EXIT_BROKEN_PIPE
+    streams.discard(sys.stdout)
+    return streams.EXIT_BROKEN_PIPE

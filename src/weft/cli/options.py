@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from weft.core import resources
-from weft.core.errors import UsageError
+from weft.core.errors import NotFoundError, UsageError
 from weft.core.limits import CAPABILITIES, DirGrant, Grants, Limits, parse_dir
 from weft.core.suggest import did_you_mean, nearest
 from weft.core.units import parse_duration, parse_size
@@ -61,7 +61,7 @@ def grants(dirs: Sequence[str], env: Sequence[str], allow: Sequence[str]) -> Gra
 def directory(text: str) -> DirGrant:
     """A --dir option; ``.:.`` and other HOST:GUEST forms as other runtimes write them."""
     grant = parse_dir(text)
-    if not grant.host.is_dir():
+    if not os.path.isdir(grant.host):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
         raise UsageError(f"--dir {text}: no directory {grant.host}", cure="write --dir HOST[:GUEST][:ro]")
     return grant
 
@@ -86,14 +86,20 @@ def _limit(name: str, text: str) -> int | float:
 
 def existing(text: str, what: str) -> Path:
     """A path that must be there. Raises NotFoundError with the file's neighbour that was probably meant."""
-    from weft.core.errors import NotFoundError
-
     path = Path(text)
-    if path.exists():
-        return path
-    siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    cure = did_you_mean(path.name, siblings) or f"check the path of the {what}"
-    raise NotFoundError("no such file", where=text, cure=cure)
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        if path.is_symlink():
+            aim = f"a link to {path.readlink()}, which is not there"
+            raise NotFoundError(aim, where=text, cure="mend the link") from None
+        siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        cure = did_you_mean(path.name, siblings) or f"check the path of the {what}"
+        raise NotFoundError("no such file", where=text, cure=cure) from None
+    except OSError as error:
+        cure = f"check the path of the {what}"
+        raise NotFoundError(f"cannot be opened: {error.strerror}", where=text, cure=cure) from error
+    return path
 
 
 def module(text: str) -> Path:

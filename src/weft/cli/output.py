@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+from weft.cli.streams import say
 from weft.core.errors import WeftError
 
 
@@ -24,19 +26,20 @@ def print_json(value: object) -> None:
 
 def print_line(value: object) -> None:
     """One JSON line on standard error."""
-    sys.stderr.write(json.dumps(value, ensure_ascii=False) + "\n")
-    sys.stderr.flush()
+    say(json.dumps(value, ensure_ascii=False) + "\n")
 
 
 def print_error(error: WeftError, *, as_json: bool = False) -> None:
     """An error on standard error, its cure on a line of its own; or as a JSON document on standard output."""
     if as_json:
-        print_json(error.record())
-        return
+        with suppress(OSError):  # full, say: then as text
+            print_json(error.record())
+            sys.stdout.flush()
+            return
     text = f"error: {visible(str(error))}\n"
     if sys.stderr.isatty():
         text = text.replace("error:", "\033[1;31merror:\033[0m", 1).replace("\n  cure:", "\n  \033[32mcure:\033[0m")
-    sys.stderr.write(text)
+    say(text)
 
 
 def print_fields(title: str, fields: Mapping[str, object]) -> None:

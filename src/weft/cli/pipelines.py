@@ -10,6 +10,7 @@ from weft.cli import logs
 from weft.cli.main import EXIT_INTERRUPTED
 from weft.cli.output import print_line
 from weft.cli.progress import chosen_form, make_progress
+from weft.cli.streams import reader_gone
 from weft.core.errors import GuestError, WeftError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def run_pipeline(path: Path, summary_path: Path | None, log_format: str, log_lev
     try:
         return _run(path, summary_path, form, quiet=quiet)
     except WeftError as error:
-        if form != "json":
+        if form != "json" or reader_gone(error):
             raise
         print_line({"event": "error", **error.record()})
         return error.exit_code

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TextIO, cast
 
 from weft.cli.output import print_line, print_table
+from weft.cli.streams import Unfailing, say
 from weft.core.units import format_duration
 
 if TYPE_CHECKING:
@@ -65,8 +67,9 @@ class TextProgress(_Plain):
     def __call__(self, summary: Summary) -> None:
         """Print the summary when the run has ended."""
         if summary.ended != "running":
-            sys.stderr.write(headline(summary) + "\n")
-            print_table(summary.HEADINGS, summary.rows(), file=sys.stderr)
+            table = io.StringIO()
+            print_table(summary.HEADINGS, summary.rows(), file=table)
+            say(f"{headline(summary)}\n{table.getvalue()}")
 
 
 class JsonProgress(_Plain):
@@ -100,7 +103,8 @@ class RichProgress(_Plain):
         from rich.console import Console
         from rich.live import Live
 
-        self._live = Live(console=Console(stderr=True), refresh_per_second=8, transient=False)
+        console = Console(file=cast("TextIO", Unfailing(sys.stderr)))
+        self._live = Live(console=console, refresh_per_second=8, transient=False)
 
     def __enter__(self) -> Progress:
         self._live.start()

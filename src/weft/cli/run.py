@@ -131,7 +131,7 @@ def run(
         return run_pipeline(Path(target), summary, log_format, log_level, quiet=quiet)
     _only_for_pipelines({"--summary": summary, "--log-format": log_format != "auto", "--quiet": quiet})
     options.check_words(args, OWN_OPTIONS)
-    from weft.cli.modules import ModelChoice, run_module
+    from weft.cli.foreground import ModelChoice, run_module
 
     return run_module(
         options.module(target),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weft.core.errors import InputError, NotFoundError
+from weft.core.files import read_whole, readable_name
 from weft.core.limits import Grants, Limits
 from weft.core.model import Model, ModelOptions, Port
 from weft.core.once import Once
@@ -89,7 +90,7 @@ def load_function(path: Path, options: FunctionOptions) -> Function:
     granted = {name: models().load(grant.path, grant.options) for name, grant in options.models.items()}
     written = {key: config_text(value, options.folder) for key, value in options.config.items()}
     settings = Settings(
-        name=options.name or path.stem,
+        name=options.name or Path(readable_name(path)).stem,
         services=services(),
         models=granted,
         grants=options.grants,
@@ -127,8 +128,7 @@ def config_text(value: str, folder: Path) -> str:
         return value[1:]
     path = folder / value[1:]
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_CONFIG_FILE + 1)
+        data = read_whole(path, MAX_CONFIG_FILE)
     except OSError as error:
         what = f"the config value's file cannot be read: {error.strerror}"
         raise NotFoundError(what, where=str(path), cure="write @@ for a plain @") from error

@@ -6,7 +6,9 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from weft.core.errors import OutputError
 from weft.flow.executor import Run, stopped_by_signals
+from weft.flow.faults import log
 from weft.flow.graph import FunctionNode, Graph, SinkNode, SourceNode
 from weft.flow.summary import Summary
 from weft.flow.supervisor import ABORT_S, DRAIN_S
@@ -90,6 +92,7 @@ class Pipeline:
         written to ``summary_path`` whatever happened. With ``check`` the error that ended the pipeline is raised;
         without, it is in the summary.
         """
+        place = None if summary_path is None else _checked(Path(summary_path))
         run = Run(self.graph, name=self.name, drain_s=self._drain_s, abort_s=self._abort_s)
         with stopped_by_signals(run), run:
             # Never for ever: a signal that comes just as this thread begins to wait is only seen when it wakes.
@@ -99,6 +102,23 @@ class Pipeline:
         summary = run.snapshot()
         if progress is not None:
             progress(summary)
-        if summary_path is not None:
-            summary.save(Path(summary_path))
+        if place is not None:
+            _save(summary, place)
         return summary.check() if check else summary
+
+
+def _checked(path: Path) -> Path:
+    """A summary's path. Raises OutputError where it has no folder: better now than after an hour of work."""
+    if path.is_dir() or not path.parent.is_dir():
+        what = "a folder" if path.is_dir() else "its folder is not there"
+        raise OutputError(what, where=str(path), cure="name a file for the summary, in a folder that is there")
+    return path
+
+
+def _save(summary: Summary, path: Path) -> None:
+    try:
+        summary.save(path)
+    except OutputError as error:
+        if summary.error is None:
+            raise
+        log.warning("and then: %s", error)  # what ended the pipeline matters more

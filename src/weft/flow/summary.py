@@ -125,7 +125,9 @@ class Summary:
         try:
             path.write_text(json.dumps(self.to_dict(), indent=2) + "\n")
         except OSError as error:
-            raise OutputError(f"the summary cannot be written: {error.strerror}", where=str(path)) from error
+            cure = "check that its folder is there, may be written to, and has room"
+            what = f"the summary cannot be written: {error.strerror}"
+            raise OutputError(what, where=str(path), cure=cure) from error
 
     def check(self) -> Summary:
         """Itself; raises :attr:`error` where something ended the run."""

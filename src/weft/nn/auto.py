@@ -161,14 +161,14 @@ def _remember(key: str, seconds: Seconds) -> None:
     """Written whole and moved into place; a folder that cannot be written only costs the next process a timing."""
     rows = {**_read(), key: dict(seconds)}
     rows = dict(list(rows.items())[-_REMEMBERED:])
-    file = memory_file()
     try:
+        file = memory_file()
         file.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=file.parent, prefix="engines-")
         with os.fdopen(handle, "w") as stream:
             json.dump({"engines": rows}, stream, indent=1)
         Path(name).replace(file)
-    except OSError:
+    except (OSError, UnavailableError):
         return
 
 
@@ -176,7 +176,7 @@ def _read() -> dict[str, Any]:
     """What was remembered; nothing, where the file is missing or damaged."""
     try:
         found = json.loads(memory_file().read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError, UnavailableError):
         return {}
     rows = found.get("engines") if isinstance(found, dict) else None
     return rows if isinstance(rows, dict) else {}

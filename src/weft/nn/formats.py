@@ -12,6 +12,7 @@ openvino   OpenVINO IR: XML with a ``<net>`` root, weights beside it
 from __future__ import annotations
 
 import mmap
+import stat
 from pathlib import Path
 from typing import Literal
 
@@ -55,9 +56,15 @@ def sniff_path(path: Path) -> Format:
 
     Raises NotFoundError when nothing is there and ModelError for what is no model, or only part of one.
     """
-    if path.is_dir():
-        return _sniff_directory(path)
+    if any("\ud800" <= char <= "\udfff" for char in str(path)):
+        cure = "rename it, or its folder"
+        raise ModelError("the path is no UTF-8, and engines open no other", where=str(path), cure=cure)
     try:
+        kind = path.stat().st_mode
+        if stat.S_ISDIR(kind):
+            return _sniff_directory(path)
+        if not stat.S_ISREG(kind):
+            raise ModelError("a pipe or device, not a file", where=str(path), cure="save the model to a file first")
         with path.open("rb") as file:
             if not file.seek(0, 2):
                 raise ModelError("the file is empty", where=str(path), cure="fetch or export the model again")
@@ -66,7 +73,8 @@ def sniff_path(path: Path) -> Format:
     except FileNotFoundError:
         raise NotFoundError("no such model file", where=str(path), cure="check the path") from None
     except OSError as error:
-        raise NotFoundError(f"cannot be read: {error.strerror}", where=str(path)) from error
+        cure = "check the path, its owner and its mode"
+        raise NotFoundError(f"cannot be read: {error.strerror}", where=str(path), cure=cure) from error
 
 
 def sniff(data: Sliceable, where: str = "") -> Format:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from weft.core.errors import NotFoundError
 from weft.core.resources import SHIPPED, module
@@ -95,8 +96,11 @@ def warnings_of(graph: Graph) -> Iterator[Mistake]:
                 yield stage.path, f"nobody reads the stream '{stream}'", "add it to the inputs of a function or sink"
 
 
-def check_files(folder: Path) -> Any:
-    """A check that the files a document names are there; relative ones stand in ``folder``."""
+def check_files(folder: Path, where: str = "") -> Any:
+    """A check that the files a document names are there, and that no sink writes over one of them.
+
+    Relative ones stand in ``folder``; ``where`` is the document's own file.
+    """
 
     def check(document: Mapping[str, Any]) -> Iterator[Mistake]:
         for name, source in section(document, "sources"):
@@ -106,8 +110,44 @@ def check_files(folder: Path) -> Any:
                 yield from _file(folder, ("sources", name, "path"), written)
         for name, function in section(document, "functions"):
             yield from _function_files(folder, ("functions", name), function)
+        yield from _overwritten(folder, where, document)
 
     return check
+
+
+def _overwritten(folder: Path, where: str, document: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Sinks that would write over what the pipeline reads, or over each other's files."""
+    taken = {
+        os.path.realpath(folder / written): f"read by {name}"
+        for name, written in _read_files(document)
+        if _is_path(written)
+    }
+    if where:
+        taken[os.path.realpath(where)] = "this document"
+    for name, sink in section(document, "sinks"):
+        written = sink.get("path")
+        if sink.get("type") == "directory" or not _is_path(written):
+            continue
+        place = os.path.realpath(folder / written)
+        if os.path.exists(place) and not os.path.isfile(place):  # noqa: PTH110, PTH113 - never raise
+            continue  # a device or pipe: nothing is lost
+        if place in taken:
+            yield ("sinks", name, "path"), f"would write over '{written}', which is {taken[place]}", "name another file"
+        taken.setdefault(place, f"written by '{name}'")
+
+
+def _read_files(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, source in section(document, "sources"):
+        yield f"'{name}'", source.get("path")
+    for name, function in section(document, "functions"):
+        yield f"'{name}'", function.get("wasm")
+        models = function.get("models")
+        for model in models.values() if isinstance(models, Mapping) else ():
+            yield f"'{name}'", model.get("path") if isinstance(model, Mapping) else model
+
+
+def _is_path(written: Any) -> TypeGuard[str]:
+    return isinstance(written, str) and written not in ("", "-") and "://" not in written and written.isprintable()
 
 
 def _function_files(folder: Path, path: tuple[str, ...], function: Mapping[str, Any]) -> Iterator[Mistake]:

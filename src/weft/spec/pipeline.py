@@ -24,6 +24,7 @@ from typing import Any
 from pydantic import Field, PrivateAttr
 
 from weft.core.errors import InputError, NotFoundError, Problem
+from weft.core.files import read_whole
 from weft.core.suggest import did_you_mean
 from weft.spec.checks import check_files as files_check
 from weft.spec.checks import check_graph, warnings_of
@@ -120,18 +121,18 @@ def pipeline_from(data: Mapping[str, Any], *, folder: Path = Path(), check_files
 
 
 def _checked(parsed: Parsed, where: str, folder: Path, check_files: bool) -> PipelineSpec:
-    checks: list[Check] = [check_graph, files_check(folder)] if check_files else [check_graph]
+    checks: list[Check] = [check_graph, files_check(folder, where)] if check_files else [check_graph]
     return parse_document(parsed, PipelineSpec, where=where, checks=checks).placed(folder, parsed)
 
 
 def _read(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            return file.read(4 * MAX_BYTES + 1)
+        return read_whole(path, 4 * MAX_BYTES)
     except FileNotFoundError:
         raise NotFoundError("there is no such file", where=str(path), cure=_similar(path)) from None
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
+        cure = "name a file that may be read"
+        raise InputError(f"cannot be read: {error.strerror}", where=str(path), cure=cure) from error
 
 
 def _similar(path: Path) -> str:

@@ -59,13 +59,15 @@ def show_path(path: Path) -> str:
 
 def read(content: str | bytes) -> Parsed:
     """The plain data of one YAML document. Never raises: what is wrong is in ``problems``."""
+    if len(content) > 4 * MAX_BYTES:  # so much UTF-8 is too much text, wherever it was cut off
+        return _too_large()
     try:
         text = content.decode("utf-8-sig") if isinstance(content, bytes) else content
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         return _failed("is not UTF-8 text", line, "save the file as UTF-8")
     if len(text) > MAX_BYTES:
-        return _failed(f"is larger than {format_size(MAX_BYTES)}", 0, "split it, or keep data out of it")
+        return _too_large()
     try:
         root = _compose(text)
     except _TooDeep as error:
@@ -120,6 +122,10 @@ def _compose(text: str) -> yaml.Node | None:
         return loader.get_single_node()
     finally:
         loader.dispose()
+
+
+def _too_large() -> Parsed:
+    return _failed(f"is larger than {format_size(MAX_BYTES)}", 0, "split it, or keep data out of it")
 
 
 def _failed(message: str, line: int, cure: str = "") -> Parsed:

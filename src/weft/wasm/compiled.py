@@ -138,8 +138,8 @@ class CompiledCache:
 
     def get(self, digest: str) -> bytes | None:
         """The code for a module's digest, or None."""
-        path = self._path(digest)
         try:
+            path = self._path(digest)
             header, code = unseal(path.read_bytes(), str(path))
             os.utime(path)
         except (OSError, WeftError):
@@ -152,8 +152,8 @@ class CompiledCache:
 
     def put(self, digest: str, name: str, serialize: Callable[[], bytes | bytearray]) -> None:
         """Keep a module's code."""
-        path = self._path(digest)
         with suppress(OSError, UnavailableError):
+            path = self._path(digest)
             path.parent.mkdir(parents=True, exist_ok=True)
             _write_atomically(path, seal(Header(name, digest, self._engine), bytes(serialize())))
             self._trim(path.parent)

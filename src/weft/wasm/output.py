@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from weft.core.errors import OutputLimitError
+from weft.core.errors import OutputError, OutputLimitError
 from weft.core.units import format_size
 
 if TYPE_CHECKING:
@@ -218,6 +218,7 @@ class CapturedOutput:
     ) -> None:
         self._parts: list[bytes] = []
         self._count = Counted(instance)
+        self._stop = instance.stop
         self._out = out or self._parts.append
         self._lines = Lines(functools.partial(log.line, logging.WARNING))
         self._err = err or self._lines.add
@@ -249,6 +250,16 @@ class CapturedOutput:
             return -errno.ENOSPC
         try:
             take(data)
-        except OSError as error:  # the reader of our own output went away
+        except BrokenPipeError as error:
+            # Any other program would be ended by this; a guest may be deaf to errors, and print on for ever.
+            self._stop(_reader_gone(error))
+            return -errno.EPIPE
+        except OSError as error:
             return -(error.errno or errno.EIO)
         return None
+
+
+def _reader_gone(error: BrokenPipeError) -> OutputError:
+    gone = OutputError("nobody reads the output any more", where="standard output", cure="keep the reader running")
+    gone.__cause__ = error
+    return gone

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import wasmtime
 
 from weft.core.errors import ModuleError, WeftError
+from weft.core.files import readable_name
 from weft.core.limits import Grants, Limits
 from weft.core.model import Model
 from weft.wasm import native
@@ -77,7 +78,7 @@ class Program:
             for export in module.raw.exports
             if isinstance(export.type, wasmtime.FuncType)
         }
-        self._world = World([module.path.name, *settings.args], settings.grants)
+        self._world = World([readable_name(module.path), *settings.args], settings.grants)
         self._uses_wasi = any(imported.module == WASI for imported in module.raw.imports)
         self._pre = self._link()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import wasmtime
 
 from weft.core.errors import DeniedError, ModuleError, NotFoundError
+from weft.core.files import read_whole
 from weft.core.units import format_size
 from weft.wasm import compiled
 from weft.wasm.engine import engine
@@ -68,12 +69,12 @@ def load_module(path: Path, *, trust: bool = False) -> LoadedModule:
 def read_module(path: Path) -> bytes:
     """The bytes of a module's file. Raises NotFoundError or ModuleError (a folder, too large)."""
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_MODULE + 1)  # a device or pipe has no size to ask for
+        data = read_whole(path, MAX_MODULE)
     except FileNotFoundError:
         raise NotFoundError("no such file", where=str(path), cure="check the path of the module") from None
     except OSError as error:
-        raise ModuleError(f"cannot read it: {error.strerror}", where=str(path)) from error
+        cure = "give a .wasm, .wat or .cwasm file"
+        raise ModuleError(f"cannot read it: {error.strerror}", where=str(path), cure=cure) from error
     if len(data) > MAX_MODULE:
         raise ModuleError(f"it is over the limit of {format_size(MAX_MODULE)}", where=str(path))
     return data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from os import PathLike, fspath
 from pathlib import Path
 
@@ -48,7 +49,8 @@ class DirectorySink:
             part.write_bytes(frame.payload)
             part.replace(target)
         except OSError as error:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink()
             raise output_error(error, str(target)) from error
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from os import PathLike, fspath
 from pathlib import Path
@@ -67,14 +68,18 @@ class TextOut:
             self._file.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
     def close(self) -> None:
-        """Flush, and close the file; the standard output stays open."""
+        """Flush, and close the file; the standard output stays open. OutputError also if somebody removed the file."""
         try:
             if self._file is sys.stdout:
                 self._file.flush()
-            else:
-                self._file.close()
+                return
+            with self._file:
+                removed = os.fstat(self._file.fileno()).st_nlink == 0
         except OSError as error:
             raise output_error(error, self._where) from error
+        if removed:
+            cure = "leave the file where it is until the end"
+            raise OutputError("it was removed while it was written", where=self._where, cure=cure)
 
 
 def _opened(path: str) -> TextIO:

@@ -59,14 +59,20 @@ class LinesSource:
                 os.write(self._wake, b"x")
 
     def _lines(self) -> Iterator[bytes]:
-        rest = b""
+        rest: list[bytes] = []  # a line that is not over; joined once, however small its pieces
+        size = 0
         for chunk in self._chunks():
-            *lines, rest = (rest + chunk).split(b"\n")
-            yield from (line.removesuffix(b"\r") for line in lines)
-            if len(rest) > MAX_LINE:
+            first, *others = chunk.split(b"\n")
+            rest.append(first)
+            size += len(first)
+            if others:
+                whole, (*lines, last) = b"".join(rest), others
+                yield from (line.removesuffix(b"\r") for line in (whole, *lines))
+                rest, size = [last], len(last)
+            if size > MAX_LINE:
                 what = f"a line is longer than {MAX_LINE // 2**20} MiB"
                 raise InputError(what, where=self.path, cure="end lines with a newline")
-        yield rest
+        yield b"".join(rest)
 
     def _chunks(self) -> Iterator[bytes]:
         file = self._open()
@@ -74,10 +80,12 @@ class LinesSource:
         with self._lock:
             self._wake = wake
         try:
-            # select, so that close() can end a read that waits for a keyboard or a pipe.
+            # poll, so that close() can end a read that waits for a keyboard or a pipe.
+            waiting = select.poll()
+            waiting.register(file, select.POLLIN)
+            waiting.register(ready, select.POLLIN)
             while not self._closed.is_set():
-                readable, _, _ = select.select([file, ready], [], [])
-                if ready in readable or not (chunk := self._read(file)):
+                if ready in dict(waiting.poll()) or not (chunk := self._read(file)):
                     return
                 yield chunk
         finally:
@@ -88,7 +96,8 @@ class LinesSource:
 
     def _open(self) -> int:
         try:
-            return 0 if self.path == "-" else os.open(self.path, os.O_RDONLY)
+            # Not to wait here for whoever will write into a pipe: nobody could end that.
+            return 0 if self.path == "-" else os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
         except OSError as error:
             raise self._unreadable(error) from error
 

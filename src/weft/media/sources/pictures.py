@@ -11,6 +11,7 @@ from pathlib import Path
 
 from weft.core.clock import now_ns
 from weft.core.errors import MediaError, NotFoundError
+from weft.core.files import read_whole
 from weft.core.frame import Frame
 from weft.media.headers import sniff
 from weft.media.images import open_picture
@@ -23,6 +24,9 @@ SUFFIXES = {
     ".webp": "image/webp",
     ".bmp": "image/bmp",
 }
+
+MAX_FILE = 256 * 2**20
+"""Bytes of one picture's file."""
 
 _MAGIC = re.compile(r"[*?[]")
 _DIGITS = re.compile(r"(\d+)")
@@ -56,7 +60,7 @@ class PicturesSource:
         return len(self._files()[: self._limit])
 
     def frames(self) -> Iterator[Frame]:
-        """The frames. Raises NotFoundError when there is no picture or a file cannot be read."""
+        """The frames. Raises NotFoundError when there is none or one cannot be read, MediaError when one is huge."""
         files = self._files()
         if not files:
             kinds = ", ".join(SUFFIXES)
@@ -87,10 +91,12 @@ class PicturesSource:
 
 def _frame(file: Path, sequence: int) -> Frame:
     try:
-        data = file.read_bytes()
+        data = read_whole(file, MAX_FILE)
     except OSError as error:
         cure = "check its owner and mode"
         raise NotFoundError(f"cannot be read: {error.strerror}", where=str(file), cure=cure) from error
+    if len(data) > MAX_FILE:
+        raise MediaError(f"is over {MAX_FILE // 2**20} MiB", where=str(file), cure="move it elsewhere")
     media_type = sniff(data) or SUFFIXES.get(file.suffix.lower(), "application/octet-stream")
     try:
         picture = open_picture(data, media_type)

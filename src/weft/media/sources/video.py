@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from fractions import Fraction
 from os import PathLike, fspath
+from pathlib import Path
 
 import av
 from av.container import InputContainer
@@ -102,6 +103,9 @@ class VideoSource:
                 yield picture_frame(picture_from_video(frame), sequence + index, time_ns, self._encoding)
 
     def _open(self) -> InputContainer:
+        if Path(self.path).is_fifo():
+            cure = "save it to a file, or give its URL"
+            raise MediaError("that is a pipe, and a video is read in several places", where=self.path, cure=cure)
         try:
             return av.open(self.path)
         except av.error.FFmpegError as error:
