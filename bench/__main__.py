@@ -7,13 +7,24 @@ import json
 import sys
 from pathlib import Path
 
-from bench import flow, foreign, sandbox, startup, video
+from bench import cameras, classify, flow, foreign, python, sandbox, startup, state, swap, video
 from bench.harness import DATA, Result, machine
 
 HERE = Path(__file__).parent
 TABLE = HERE.parent / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- results: written by make bench -->", "<!-- end of results -->"
-SUITES = {"startup": startup, "sandbox": sandbox, "flow": flow, "video": video, "foreign": foreign}
+SUITES = {
+    "startup": startup,
+    "sandbox": sandbox,
+    "flow": flow,
+    "swap": swap,
+    "video": video,
+    "cameras": cameras,
+    "foreign": foreign,
+    "classify": classify,
+    "python": python,
+    "state": state,
+}
 
 
 def main(names: list[str]) -> int:

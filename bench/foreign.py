@@ -15,7 +15,7 @@ from bench.sandbox import on_thread
 from weft.core.frame import Frame
 from weft.core.limits import DirGrant, Grants
 from weft.core.resources import headers
-from weft.flow.functions import FunctionOptions, ModelGrant, load_function
+from weft.flow.functions import FunctionOptions, ModelGrant, load_module_function
 from weft.media.images import picture_from_array
 from weft.wasm.function import FunctionHandler
 
@@ -88,7 +88,7 @@ def _handler(kind: str, folder: Path) -> FunctionHandler:
         models={"net": ModelGrant(MODEL)},
         grants=Grants(dirs=(DirGrant(folder, "/", writable=False),), allow=frozenset({"nn.load"})),
     )
-    return load_function(module, options).instance()
+    return load_module_function(module, options).instance()
 
 
 def _pixels() -> bytes:

@@ -21,7 +21,7 @@ from weft.core.dtypes import F32
 from weft.core.frame import Frame
 from weft.core.model import ModelOptions
 from weft.core.resources import guest
-from weft.flow.functions import FunctionOptions, ModelGrant, load_function
+from weft.flow.functions import FunctionOptions, ModelGrant, load_module_function
 from weft.media.images import open_picture
 from weft.media.tensors import fill_tensor
 from weft.nn.backend import Target
@@ -54,9 +54,9 @@ def on_thread(work: Callable[[], Any]) -> Any:
 
 def tax() -> Iterator[Result]:
     """MobileNetV2 through a C guest and wasi-nn, against the engine called directly with the same preprocessing."""
-    handler = load_function(guest("classify"), _classifier()).instance()
+    handler = load_module_function(guest("classify"), _classifier()).instance()
     jpeg = (DATA / "images" / "cat_720p.jpg").read_bytes()
-    same, default = _direct(session_options(Target.of(ModelOptions()))), _direct(onnxruntime.SessionOptions())
+    same, default = direct(session_options(Target.of(ModelOptions()))), direct(onnxruntime.SessionOptions())
 
     def through_guest() -> None:
         for number in range(FRAMES):
@@ -82,7 +82,7 @@ def tax() -> Iterator[Result]:
     handler.close()
 
 
-def _direct(settings: Any) -> Callable[[bytes], str]:
+def direct(settings: Any) -> Callable[[bytes], str]:
     """The same job in Python: decode and normalise with the same code, then onnxruntime with these settings."""
     labels = LABELS.read_text().splitlines()
     raw = onnxruntime.InferenceSession(str(MODEL), settings, ["CPUExecutionProvider"])
@@ -122,7 +122,7 @@ class ClockedModel:
 
 def host_work() -> Iterator[Result]:
     """Time of a frame that is neither decoding and normalising nor inference, clocked in the very same frames."""
-    plain = load_function(guest("classify"), _classifier()).settings
+    plain = load_module_function(guest("classify"), _classifier()).settings
     model = ClockedModel(plain.models["net"])
     opened, fill = Clocked(plain.services.picture_of), Clocked(plain.services.fill_tensor)
     services = replace(plain.services, picture_of=opened, fill_tensor=fill)
@@ -149,8 +149,8 @@ def fresh_instance() -> Iterator[Result]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "nothing.wat"
         path.write_text(_NOTHING)
-        function = load_function(path, FunctionOptions(policy="fresh"))
-        kept = load_function(path, FunctionOptions()).instance()
+        function = load_module_function(path, FunctionOptions(policy="fresh"))
+        kept = load_module_function(path, FunctionOptions()).instance()
     fresh, frame, count = function.instance(), Frame(b"x"), 2000
 
     def start() -> None:
@@ -175,7 +175,7 @@ def fresh_instance() -> Iterator[Result]:
 
 def idle_instances() -> Iterator[Result]:
     """Memory of a thousand idle instances of the classifier, which has 17 MiB of linear memory each."""
-    function = load_function(guest("classify"), _classifier())
+    function = load_module_function(guest("classify"), _classifier())
     before = resident()
     began = time.perf_counter()
     handlers = [function.instance() for _ in range(1000)]

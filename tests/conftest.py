@@ -29,7 +29,8 @@ def data() -> Path:
 
 @pytest.fixture(autouse=True)
 def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the user's own cache or settings."""
+    """No test reads or writes the user's own cache, settings or state."""
     base = tmp_path_factory.getbasetemp()
     monkeypatch.setenv("WEFT_CACHE", str(base / "cache"))
     monkeypatch.setenv("WEFT_CONFIG", str(base / "config"))
+    monkeypatch.setenv("WEFT_STATE", str(base / "state"))

@@ -14,7 +14,10 @@ from tools.generate_docs import generated
 from weft.core.errors import WeftError
 from weft.core.limits import CAPABILITIES, Limits
 from weft.core.units import parse_duration, parse_size
+from weft.spec.classify import parse_classifier
+from weft.spec.kind import kind_of
 from weft.spec.pipeline import parse_pipeline
+from weft.spec.reader import read
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md"), *(ROOT / "examples").rglob("*.md")])
@@ -27,9 +30,11 @@ def yaml_blocks() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("where", "block"), yaml_blocks())
-def test_every_yaml_block_is_a_pipeline(where: str, block: str):
-    spec = parse_pipeline(block, where=where)
-    assert not spec.warnings
+def test_every_yaml_block_is_a_pipeline_or_a_classifier(where: str, block: str):
+    if kind_of(read(block), where) == "classifier":
+        assert parse_classifier(block, where=where)
+    else:
+        assert not parse_pipeline(block, where=where).warnings
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").rglob("*.yaml")), ids=lambda path: path.name)

@@ -17,7 +17,7 @@ LAYERS = (
     {"spec"},
     {"nn", "wasm", "media", "stream", "artifacts", "toolchains"},
     {"flow"},
-    {"serve", "fleet", "dashboard", "adapters"},
+    {"serve", "fleet", "dashboard", "adapters", "dev"},
     {"cli"},
 )
 """From the bottom up. A package imports from the layers below its own, never from its own or one above."""
@@ -36,6 +36,12 @@ HOMES = {
     "pydantic": {"spec"},
     "pydantic_core": {"spec"},
     "yaml": {"spec"},
+    "watchfiles": {"dev"},
+    "zenoh": {"stream"},
+    "msgspec": {"stream"},
+    "cryptography": {"stream"},
+    "prometheus_client": {"flow"},
+    "opentelemetry": {"flow"},
     "cyclopts": {"cli"},
     "rich": {"cli"},
 }

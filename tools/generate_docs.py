@@ -10,8 +10,9 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tools import command_reference, pipeline_reference
+from tools import classifier_reference, command_reference, pipeline_reference
 from weft.core import errors
+from weft.flow.metric import METRICS
 
 DOCS = Path(__file__).parents[1] / "docs"
 _PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -37,10 +38,20 @@ def _first_line(kind: type[errors.WeftError]) -> str:
     return (kind.__doc__ or "").strip().splitlines()[0].replace("``", "`")
 
 
+def metric_table() -> str:
+    """Every metric with its labels, as a table."""
+    rows = [
+        f"| `{one.name}` | {one.type} | {', '.join(one.labels)} | {one.help.removesuffix('.')} |" for one in METRICS
+    ]
+    return "\n".join(["| metric | type | labels | what it says |", "|---|---|---|---|", *rows])
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "pipeline-reference": pipeline_reference.reference,
+    "classifier-reference": classifier_reference.reference,
     "command-reference": command_reference.reference,
     "error-table": error_table,
+    "metric-table": metric_table,
 }
 
 

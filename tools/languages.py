@@ -1,7 +1,8 @@
-"""Installs the compilers of guest languages that pip cannot bring with Weft: ``python -m tools.languages``.
+"""Installs what pip cannot bring with Weft: compilers, gdb, a camera for tests. ``python -m tools.languages``.
 
-AssemblyScript goes into this Python's environment. Rust needs rustup, or Debian's packages where this is root. What
-is there already is left alone; what cannot be installed is told, and the tests that need it say so too.
+AssemblyScript goes into this Python's environment. Rust needs rustup, or Debian's packages where this is root, as do
+gdb and GStreamer's RTSP server, which plays the camera in tests. What is there already is left alone; what cannot be
+installed is told, and the tests that need it say so too.
 """
 
 from __future__ import annotations
@@ -14,11 +15,28 @@ from pathlib import Path
 
 from weft.core.errors import UnavailableError
 from weft.toolchains import language, languages
+from weft.toolchains.debuggers import find_debugger
 from weft.toolchains.search import beside_python
 
 ASSEMBLYSCRIPT = "assemblyscript@0.28"
 DEBIAN = ("rustc", "cargo", "libstd-rust-dev-wasm32", "lld")
 LONGEST_S = 900
+
+CAMERA = (
+    "python3-gi",
+    "gir1.2-gst-rtsp-server-1.0",
+    "gstreamer1.0-plugins-base",
+    "gstreamer1.0-plugins-good",
+)
+"""GStreamer's RTSP server, for Debian's own Python."""
+_CAMERA = """
+import gi
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import Gst, GstRtspServer
+Gst.init(None)
+assert Gst.ElementFactory.find("qtdemux") and Gst.ElementFactory.find("rtph264pay")
+"""
+DEBIAN_PYTHON = "/usr/bin/python3"
 
 
 def run(*words: str) -> bool:
@@ -59,9 +77,34 @@ def install_rust() -> None:
     """The target for a Rust that is there, or Debian's."""
     if shutil.which("rustup") and run("rustup", "target", "add", "wasm32-wasip1") and found("rust"):
         return
+    install_packages(*DEBIAN)
+
+
+def install_packages(*names: str) -> None:
+    """Debian's, where this is root."""
     if shutil.which("apt-get") and os.geteuid() == 0:
         run("apt-get", "update")
-        run("apt-get", "install", "-y", "--no-install-recommends", *DEBIAN)
+        run("apt-get", "install", "-y", "--no-install-recommends", *names)
+
+
+def debugger_found() -> bool:
+    """Whether ``weft debug`` finds one, and which."""
+    try:
+        tool = find_debugger()
+    except UnavailableError as error:
+        print(f"debugger: {error.what}; {error.cure}")
+        return False
+    print(f"debugger: {tool.path}")
+    return True
+
+
+def camera_found() -> bool:
+    """Whether tests find GStreamer's RTSP server."""
+    try:
+        done = subprocess.run([DEBIAN_PYTHON, "-c", _CAMERA], capture_output=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
 
 
 def main() -> None:
@@ -70,6 +113,12 @@ def main() -> None:
         install_assemblyscript()
     if not found("rust"):
         install_rust()
+    if not debugger_found():
+        install_packages("gdb")
+        debugger_found()
+    if not camera_found():
+        install_packages(*CAMERA)
+    print("camera: GStreamer's RTSP server" if camera_found() else "camera: no RTSP server; its tests say so")
     print("languages:", ", ".join(name for name in languages() if found(name)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -11,10 +11,13 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from weft.core.units import format_duration, format_size
-from weft.spec import endpoints, function, values
+from weft.spec import cameras, classify, classify_values, endpoints, function, site, values
 from weft.spec.pipeline import PipelineSpec
 
-SECTIONS: tuple[tuple[str, str, tuple[type[BaseModel], ...]], ...] = (
+Section = tuple[str, str, tuple[type[BaseModel], ...]]
+"""Its title, what it is about, and the parts of the document it lists."""
+
+SECTIONS: tuple[Section, ...] = (
     ("The document", "", (PipelineSpec,)),
     (
         "Sources",
@@ -25,19 +28,38 @@ SECTIONS: tuple[tuple[str, str, tuple[type[BaseModel], ...]], ...] = (
             endpoints.PicturesSource,
             endpoints.PatternSource,
             endpoints.LinesSource,
+            endpoints.StreamSource,
+            endpoints.RecordingSource,
         ),
     ),
+    ("Cameras", "`retry:` of a camera.", (cameras.CameraRetry,)),
     ("Functions", "`functions:` What is done with frames.", (function.FunctionSpec,)),
     ("Models", "`models:` of a function.", (function.ModelUse,)),
     ("Grants", "`grants:` of a function.", (function.Grants,)),
+    ("State", "`state:` of the grants.", (function.StateUse,)),
     ("Limits", "`limits:` of a function.", (function.Limits,)),
     ("Errors", "`on_error:` of a function.", (function.OnError, function.ErrorStream)),
     (
         "Sinks",
         "`sinks:` Where results leave. The `type` says which one it is.",
-        (endpoints.ConsoleSink, endpoints.JsonLinesSink, endpoints.VideoSink, endpoints.DirectorySink),
+        (
+            endpoints.ConsoleSink,
+            endpoints.JsonLinesSink,
+            endpoints.VideoSink,
+            endpoints.DirectorySink,
+            endpoints.StreamSink,
+        ),
     ),
-    ("Queues", "`queue:` of functions and sinks, and of live sources.", (endpoints.Queue, endpoints.LiveQueue)),
+    (
+        "The site",
+        "`streams:` The site whose streams the pipeline shares. See [streams](streams.md).",
+        (site.SiteUse,),
+    ),
+    (
+        "Queues",
+        "`queue:` of functions and sinks, and of live sources.",
+        (endpoints.Queue, endpoints.LiveQueue, endpoints.StreamQueue),
+    ),
 )
 
 _KINDS: dict[int, str] = {
@@ -51,26 +73,44 @@ _KINDS: dict[int, str] = {
         (values.StreamPattern, "stream or pattern"),
         (values.FilePath, "path"),
         (values.PictureSize, "picture size"),
+        (site.Endpoint, "endpoint"),
+        (site.SiteName, "name"),
         (function.DirText, "directory grant"),
         (function.Capability, "capability"),
+        (classify_values.InputSize, "picture size"),
+        (classify_values.Mean, "number or three"),
+        (classify_values.Std, "number or three"),
     )
 }
 _PLAIN = {str: "text", int: "whole number", float: "number", bool: "true or false"}
 _LINKS = {
     endpoints.Queue: "[queue](#queues)",
     endpoints.LiveQueue: "[queue](#queues)",
+    endpoints.StreamQueue: "[queue](#queues)",
+    site.SiteUse: "[site](#the-site)",
+    cameras.CameraRetry: "[retry](#cameras)",
     function.Grants: "[grants](#grants)",
     function.Limits: "[limits](#limits)",
+    function.StateUse: "size or [state](#state)",
     function.ModelUse: "path or [model](#models)",
     function.OnError: "`skip`, `fail` or [more](#errors)",
     function.ErrorStream: "`{stream: NAME}`",
     function.FunctionSpec: "[function](#functions)",
+    classify.ClassifierModel: "path or [model](#the-model)",
+    classify.ClassifierInput: "[input](#the-input)",
+    classify.ClassifierOutput: "[output](#the-output)",
+    classify.Label: "path, list or [label](#labels)",
 }
 
 
 def reference() -> str:
     """All sections as Markdown, headings from the third level down."""
-    return "\n".join(line for section in SECTIONS for line in _section(*section))
+    return reference_of(SECTIONS)
+
+
+def reference_of(sections: Iterable[Section]) -> str:
+    """Sections as Markdown, headings from the third level down."""
+    return "\n".join(line for section in sections for line in _section(*section))
 
 
 def _section(title: str, about: str, parts: tuple[type[BaseModel], ...]) -> Iterator[str]:
@@ -84,13 +124,14 @@ def _section(title: str, about: str, parts: tuple[type[BaseModel], ...]) -> Iter
         yield from (_paragraphs(part), "")
         yield from ("| key | value | default | what |", "|---|---|---|---|")
         fields = sorted(part.model_fields.items(), key=lambda item: not item[1].is_required())
-        yield from (_row(name, field) for name, field in fields if name != "type")
+        yield from (_row(name, field) for name, field in fields if not (tag and name == "type"))
         yield ""
 
 
 def _tag(part: type[BaseModel]) -> str:
+    """The ``type`` that tells a part from others of its union; empty for a part that has none."""
     field = part.model_fields.get("type")
-    return str(get_args(field.annotation)[0]) if field else ""
+    return str(get_args(field.annotation)[0]) if field and field.is_required() else ""
 
 
 def _paragraphs(part: type[BaseModel]) -> str:

@@ -5,10 +5,11 @@ Everything lands in one folder, which then is a complete example of its own: ``w
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,11 @@ from .scene import SIZE
 
 HERE = Path(__file__).parent
 
+MARK = ".demo.json"
+"""The digests of what was laid out, by which a later demo knows what it may replace."""
+
+MADE = ("belt.mp4", "truth.jsonl", "annotated.mp4", "results.jsonl", "score.json")
+
 Progress = Callable[[str, int, int], None]
 
 
@@ -35,12 +41,14 @@ class Demo:
         report: found, missed and false alarms.
         summary: the pipeline's own numbers.
         drawn_s: seconds it took to draw the belt.
+        replaced: an older demo was in the folder.
     """
 
     folder: Path
     report: evaluate.Report
     summary: Summary
     drawn_s: float
+    replaced: bool = False
 
     @property
     def annotated(self) -> Path:
@@ -62,34 +70,64 @@ def run(
     guest: Path | None = None,
     size: tuple[int, int] = SIZE,
 ) -> Demo:
-    """The whole demo in ``out_dir``, which is made if it is not there; what it holds of an older run is replaced.
+    """The whole demo in ``out_dir``, which is made if it is not there; an older demo in it is replaced.
 
+    A pipeline, model or function there that was changed since is not, nor is anything that no demo made.
     ``progress`` is called with what is being done ("draw", "detect"), frames done, frames in all. ``guest`` is the
     compiled function, the one Weft ships if it is not given; ``size`` is that of the video, in pixels.
     Raises NotFoundError when the function is not there, OutputError when the folder cannot be written, and what a
     pipeline raises.
     """
     tell = progress or (lambda what, done, total: None)
-    _lay_out(out_dir, guest or resources.guest("detect"))
+    replaced = lay_out(out_dir, guest or resources.guest("detect"))
     began = time.perf_counter()
     truth = belt.render(out_dir / "belt.mp4", seed, seconds, size=size, progress=partial(tell, "draw"))
     drawn_s = time.perf_counter() - began
     summary = _detect(out_dir / "pipeline.yaml", len(truth), tell)
     report = evaluate.score(evaluate.read_results(out_dir / "results.jsonl"), truth)
     (out_dir / "score.json").write_text(json.dumps(report.record(), indent=2) + "\n", "utf-8")
-    return Demo(out_dir, report, summary, drawn_s)
+    return Demo(out_dir, report, summary, drawn_s, replaced)
 
 
-def _lay_out(folder: Path, guest: Path) -> None:
-    """Copy the pipeline, the model and the function into ``folder``."""
+def lay_out(folder: Path, guest: Path) -> bool:
+    """Copy the pipeline, the model and the function into ``folder``; True when that replaces an older demo."""
+    parts = {"pipeline.yaml": HERE / "pipeline.yaml", "detector.onnx": HERE / "detector.onnx", "detect.wasm": guest}
+    digests = {name: _digest(source) for name, source in parts.items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for source in (HERE / "pipeline.yaml", HERE / "detector.onnx"):
-            shutil.copyfile(source, folder / source.name)
-        shutil.copyfile(guest, folder / "detect.wasm")
+        replaced = _check_replaceable(folder, digests)
+        (folder / MARK).write_text(json.dumps(digests) + "\n", "utf-8")
+        for name, source in parts.items():
+            shutil.copyfile(source, folder / name)
+        return replaced
     except OSError as error:
         cure = "name a folder that can be written"
         raise OutputError(f"the demo cannot be laid out: {error.strerror}", where=str(folder), cure=cure) from error
+
+
+def _check_replaceable(folder: Path, digests: Mapping[str, str]) -> bool:
+    """False for a folder with nothing of a demo's in it. Raises OutputError for what somebody may still want."""
+    present = [name for name in (*digests, *MADE) if (folder / name).exists()]
+    laid_out = _marked(folder) or digests
+    for name in present:
+        made_here = name in MADE and (folder / "pipeline.yaml").exists()
+        if not made_here and _digest(folder / name) not in (laid_out.get(name), digests.get(name)):
+            what = f"{name} there is not as a demo left it, and would be replaced"
+            cure = f"name another folder, as in: weft demo -o {folder}-2"
+            raise OutputError(what, where=str(folder), cure=cure)
+    return bool(present)
+
+
+def _marked(folder: Path) -> Mapping[str, str]:
+    try:
+        found = json.loads((folder / MARK).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _detect(document: Path, frames: int, tell: Progress) -> Summary:

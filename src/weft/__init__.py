@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from weft.core.errors import WeftError
     from weft.core.frame import Frame
-    from weft.core.limits import Grants, Limits
+    from weft.core.limits import Grants, Limits, StateGrant
     from weft.core.model import ModelOptions
     from weft.core.tensor import Tensor
     from weft.flow.callable import LoadedFunction, load
@@ -42,6 +42,7 @@ _HOMES = {
     "Pipeline": "weft.flow.pipeline",
     "SinkNode": "weft.flow.graph",
     "SourceNode": "weft.flow.graph",
+    "StateGrant": "weft.core.limits",
     "Tensor": "weft.core.tensor",
     "WeftError": "weft.core.errors",
     "load": "weft.flow.callable",
@@ -59,6 +60,7 @@ __all__ = [
     "Pipeline",
     "SinkNode",
     "SourceNode",
+    "StateGrant",
     "Tensor",
     "WeftError",
     "load",

@@ -24,7 +24,19 @@ def test_the_version_is_the_packages(weft: Cli) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [[], ["run"], ["compile"], ["inspect"], ["validate"], ["doctor"], ["model", "show"], ["demo"], ["new"], ["build"]],
+    [
+        [],
+        ["run"],
+        ["compile"],
+        ["inspect"],
+        ["validate"],
+        ["doctor"],
+        ["model", "show"],
+        ["demo"],
+        ["new"],
+        ["build"],
+        ["debug"],
+    ],
 )
 def test_every_command_has_help_with_an_example(weft: Cli, words: list[str]) -> None:
     done = weft(*words, "--help")

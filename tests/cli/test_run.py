@@ -54,6 +54,19 @@ def test_a_misspelt_option_is_asked_about(weft: Cli, wat: Wat) -> None:
     assert "after --" in done.err
 
 
+def test_a_picture_among_the_arguments_of_a_reactor_is_told_how_to_get_in(
+    weft_process: Cli, wat: Wat, tmp_path: Path
+) -> None:
+    module = wat(ECHO)
+    (tmp_path / "cat.jpg").write_bytes(b"a picture")
+    done = weft_process("run", module, "cat.jpg", cwd=tmp_path)
+    assert (done.code, done.out) == (64, "")
+    assert "and not from 'cat.jpg'\n  cure: redirect it: weft run … < cat.jpg" in done.err
+    assert weft_process("run", module, "cat.jpg", stdin=b"hello", cwd=tmp_path).out == "hello\n"
+    for words in (["run", module, "no-file"], ["run", "--dir", ".", module, "cat.jpg"]):
+        assert weft_process(*words, cwd=tmp_path).code == 0, words
+
+
 def test_a_reactor_gets_standard_input_as_its_frame(weft_process: Cli, wat: Wat) -> None:
     assert weft_process("run", wat(ECHO), stdin=b"hello").out == "hello\n"
 

@@ -10,6 +10,8 @@ import pytest
 from conveyor import belt, demo, evaluate, measure
 from conveyor.measure import HERE, frames_of
 
+from weft.cli.main import main
+from weft.core import resources
 from weft.core.errors import OutputError, WeftError
 from weft.flow.pipeline import Pipeline
 from weft.spec.pipeline import load_pipeline
@@ -119,3 +121,44 @@ def test_a_mistake_in_the_config_is_said_plainly(made, tmp_path, caplog, line, c
     except WeftError as error:
         said = str(error)
     assert words in said + caplog.text
+
+
+def test_a_demo_replaces_one_as_it_was_left_and_says_so(tmp_path, capfd):
+    command = ["demo", "-o", str(tmp_path / "demo"), "--duration", "1s"]
+    assert main(command) == 0
+    assert "replaced" not in capfd.readouterr().out
+    (tmp_path / "demo" / "score.json").write_text("what a demo made may be replaced")
+    (tmp_path / "demo" / "notes.txt").write_text("mine")
+    assert main(command) == 0
+    assert capfd.readouterr().out.startswith(f"replaced the demo that was in {tmp_path / 'demo'}\n")
+    assert (tmp_path / "demo" / "notes.txt").read_text() == "mine"
+    assert json.loads((tmp_path / "demo" / "score.json").read_text())["found"] >= 0
+
+
+@pytest.mark.parametrize("name", ["pipeline.yaml", "detector.onnx", "detect.wasm"])
+def test_what_was_changed_is_not_replaced(tmp_path, name):
+    guest = resources.guest("detect")
+    assert [demo.lay_out(tmp_path, guest), demo.lay_out(tmp_path, guest)] == [False, True]
+    (tmp_path / name).write_text("changed")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(OutputError, match=f"{name} there is not as a demo left it") as raised:
+        demo.lay_out(tmp_path, guest)
+    assert f"weft demo -o {tmp_path}-2" in raised.value.cure
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_demo_of_another_version_of_weft_is_replaced(tmp_path):
+    older = tmp_path / "older.wasm"
+    older.write_bytes(b"as it was once")
+    assert [demo.lay_out(tmp_path / "d", older), demo.lay_out(tmp_path / "d", resources.guest("detect"))] == [
+        False,
+        True,
+    ]
+
+
+@pytest.mark.parametrize("name", ["belt.mp4", "results.jsonl", "pipeline.yaml"])
+def test_files_that_no_demo_made_are_not_replaced(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(OutputError, match=name):
+        demo.run(tmp_path, seconds=1)
+    assert [path.name for path in tmp_path.iterdir()] == [name]

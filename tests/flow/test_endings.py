@@ -14,10 +14,14 @@ from pathlib import Path
 import pytest
 
 from tests.flow.actors import PATIENCE_S, Collect, Endless, Script, Silent, function, graph, same, sink, source
-from weft.core.errors import PipelineError
+from weft.core.errors import GuestError, PipelineError
 from weft.core.frame import Frame
 from weft.flow.executor import Run
+from weft.flow.graph import OnError
 from weft.flow.pipeline import Pipeline
+from weft.flow.reader import DispatchThread, SourceThread
+from weft.flow.worker import FunctionThread
+from weft.flow.writer import SinkThread
 
 
 @pytest.mark.parametrize("live", [False, True])
@@ -31,6 +35,36 @@ def test_stop_drains_everything_that_was_read(live: bool) -> None:
     assert summary.ended == "stop"
     assert out.sequences == list(range(summary.stage("in").frames_out))
     assert (out.closed, belt.closed >= 1) == (1, True)
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 4])
+def test_nothing_is_lost_wherever_a_stop_finds_the_threads(replicas: int) -> None:
+    """Threads take turns every microsecond, and each run is stopped a frame later than the one before."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for frames in range(30):
+            _stop_after(frames, replicas)
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def _stop_after(frames: int, replicas: int) -> None:
+    out, belt = Collect(), Endless(live=bool(frames % 2))
+    nodes = graph(
+        source("in", belt, queue_size=frames % 3),
+        function("f", same, "in", replicas=replicas, queue_size=1 + frames % 2),
+        sink("o", out, "f", queue_size=1 + frames % 5),
+    )
+    with Run(nodes) as running:
+        while len(out.frames) < frames:
+            out.some.clear()
+            assert out.some.wait(PATIENCE_S)
+        running.stop()
+        assert running.wait(PATIENCE_S)
+    summary = running.snapshot().check()
+    assert out.sequences == list(range(summary.stage("in").frames_out))
+    assert [stage.abandoned + stage.dropped + stage.failed for stage in summary.stages] == [0, 0, 0]
 
 
 def test_stop_ends_a_source_that_waits_for_its_camera() -> None:
@@ -124,6 +158,88 @@ def test_abort_does_not_drain() -> None:
         stuck.let_go.set()
         assert running.wait(PATIENCE_S)
     assert (running.snapshot().ended, out.closed) == ("stop", 1)
+
+
+class Stoppable(Stuck):
+    """As Stuck, as a handler that can be stopped, while it handles a frame or while it starts."""
+
+    def __init__(self, *, while_starting: bool = False, stop_fails: bool = False) -> None:
+        super().__init__()
+        self.handled = 0
+        self._while_starting = while_starting
+        self._stop_fails = stop_fails
+
+    def start(self) -> None:
+        if self._while_starting:
+            self._wait()
+
+    def handle(self, frame: Frame) -> list[Frame]:
+        self.handled += 1
+        self._wait()
+        return [frame]
+
+    def _wait(self) -> None:
+        self(Frame())
+        raise GuestError("was stopped")
+
+    def stop(self) -> None:
+        self.let_go.set()
+        if self._stop_fails:
+            raise RuntimeError("it did stop, though")
+
+    def close(self) -> None:
+        assert self.let_go.is_set()
+
+
+@pytest.mark.parametrize("options", [{}, {"while_starting": True}, {"stop_fails": True}], ids=str)
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_an_abort_stops_a_function_that_can_be_stopped_and_counts_its_frame(
+    options: dict[str, bool], replicas: int
+) -> None:
+    handlers = [Stoppable(**options) for _ in range(replicas)]
+    made, out = iter(handlers), Collect()
+    node = function("f", same, "in", replicas=replicas, on_error=OnError("fail", retries=3))
+    object.__setattr__(node, "open", lambda: next(made))
+    with Run(graph(source("in", Script(10)), node, sink("o", out, "f")), drain_s=60, abort_s=60) as running:
+        assert all(handler.holds.wait(PATIENCE_S) for handler in handlers)
+        running.abort()
+        assert running.wait(PATIENCE_S)
+    stage = running.snapshot().check().stage("f")
+    assert running.snapshot().ended == "stop"
+    assert (stage.frames_out, stage.failed, stage.retried) == (0, 0, 0)
+    assert stage.abandoned == stage.frames_in
+    assert sum(handler.handled for handler in handlers) == (0 if options.get("while_starting") else replicas)
+
+
+def test_a_handler_made_after_the_abort_is_not_started() -> None:
+    opening, aborted = threading.Event(), threading.Event()
+    handler = Stoppable(while_starting=True)
+
+    def open_handler() -> Stoppable:
+        opening.set()
+        assert aborted.wait(PATIENCE_S)
+        handler.let_go.set()
+        return handler
+
+    node = function("f", same, "in")
+    object.__setattr__(node, "open", open_handler)
+    with Run(graph(source("in", Script(10)), node)) as running:
+        assert opening.wait(PATIENCE_S)
+        running.abort()
+        while not running._control.aborting:
+            running.wait(0.005)
+        aborted.set()
+        assert running.wait(PATIENCE_S)
+    assert (running.snapshot().check().ended, handler.holds.is_set()) == ("stop", False)
+
+
+@pytest.mark.parametrize("kind", [SourceThread, DispatchThread, FunctionThread, SinkThread])
+def test_no_thread_of_a_pipeline_hides_what_python_keeps_on_its_threads(kind: type[threading.Thread]) -> None:
+    """Of this version of Python or a later one: ``_handle`` came with 3.13, ``_context`` with 3.14."""
+    pythons = {name for name in dir(threading.Thread(target=print)) if not name.startswith("__")}
+    pythons |= {"_handle", "_context", "_os_thread_handle"}
+    ours = {name for cls in kind.__mro__ if cls.__module__.startswith("weft.") for name in vars(cls)}
+    assert ours & pythons == {"run"}
 
 
 @pytest.mark.parametrize("replicas", [1, 2])

@@ -15,8 +15,26 @@ static void answer(const char *header, const void *payload, uint32_t size) {
     fwrite(payload, 1, size, stdout);
 }
 
+/* Writes the record in the payload as it is, and emits the host's answer to it: header, line end, payload. */
+static void ask(const char *record, uint32_t size) {
+    uint32_t sizes[2];
+    fwrite(record, 1, size, stdout);
+    fflush(stdout);
+    if (fread(sizes, sizeof sizes, 1, stdin) != 1) exit(3);
+    char *told = malloc(sizes[0] + 1 + sizes[1]);
+    if (!told || fread(told, 1, sizes[0], stdin) != sizes[0]) exit(4);
+    told[sizes[0]] = '\n';
+    if (fread(told + sizes[0] + 1, 1, sizes[1], stdin) != sizes[1]) exit(5);
+    answer("{}", told, sizes[0] + 1 + sizes[1]);
+    free(told);
+}
+
 static void respond(const char *header, const char *payload, uint32_t size) {
     const char *what = size < 32 ? payload : "";
+    if (size > 4 && !memcmp(payload, "ask ", 4)) {
+        ask(payload + 4, size - 4);
+        return;
+    }
     if (!strcmp(what, "silence")) answer("", "", 0);
     else if (!strcmp(what, "error")) answer("{\"error\": \"no\\u001bt this one\"}", "", 0);
     else if (!strcmp(what, "garbage")) fputs("Hello, this is no record at all", stdout);

@@ -18,6 +18,9 @@ from weft.toolchains.compiling import build
 from weft.toolchains.scaffold import create
 
 LANGUAGES = sorted(languages())
+CORE = [lang for lang in LANGUAGES if lang != "python"]
+"""Those whose functions are core modules, which import the host's functions one by one."""
+
 CONFORMANCE = Path(__file__).parent / "conformance"
 
 
@@ -56,6 +59,14 @@ class Workshop:
             if not (folder / f"{folder.name}.wasm").exists():
                 self._build(lang, folder, source)
         return folder
+
+    def example(self, lang: str) -> Path:
+        """The classification example, ready to be run. Python's needs no build for that."""
+        if lang != "python":
+            folder = self.make(lang, "classify", example(lang))
+            return folder / f"{folder.name}.wasm"
+        tool(lang, self.folder)
+        return example(lang)
 
     def _build(self, lang: str, folder: Path, source: Path | None) -> None:
         if not folder.exists():

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from tests.nn.tiny import onnx_identity
-from tests.sdk.building import LANGUAGES, Workshop, conformance
-from weft import Frame, Grants, load
+from tests.sdk.building import CORE, Workshop, conformance
+from weft import Frame, Grants, StateGrant, load
 from weft.core.errors import GuestError
 from weft.core.resources import sdk
 from weft.wasm.host import signatures
@@ -44,7 +44,7 @@ def bound(lang: str) -> list[tuple[str, str]]:
     return sorted(found)
 
 
-@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("lang", CORE)
 def test_every_host_function_is_bound_in_every_language(lang: str):
     assert bound(lang) == HOST_FUNCTIONS
 
@@ -59,13 +59,14 @@ def wanted(size: int) -> list[str]:
     lines = f"""
         size={size} head=PNG payload={size} stream=cam/front media=image/png header=grün long=700 missing-header=none
         sequence=41 time=1700000000123456789 config=fast missing-config=none
+        state=none stored=abc long-state=700 deleted=1,1 again=0 large=1
         picture=12x8 grey=4080 tensor=255,100
         output=4,4 named=4,3 single=4,2 small=1 whole=2,-6 bytes=1 unknown=1
     """
     return lines.split()
 
 
-@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("lang", CORE)
 def test_every_host_function_does_the_same_in_every_language(workshop: Workshop, tmp_path: Path, lang: str):
     folder = workshop.make(lang, "conformance", conformance(lang))
     models = {"net": tmp_path / "net.onnx", "whole": tmp_path / "whole.onnx"}
@@ -80,7 +81,7 @@ def test_every_host_function_does_the_same_in_every_language(workshop: Workshop,
         headers={"colour": "grün", "long": "x" * 700},
     )
     module = folder / f"{folder.name}.wasm"
-    grants = Grants(allow=frozenset({"nn.load"}))
+    grants = Grants(allow=frozenset({"nn.load"}), state=StateGrant(tmp_path / "state.db", size=4096))
     with load(module, models=models, config={"mode": "fast"}, grants=grants) as function:
         first, second = function(frame), function(frame)
     [report] = first
@@ -92,7 +93,7 @@ def test_every_host_function_does_the_same_in_every_language(workshop: Workshop,
     }
 
 
-@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("lang", CORE)
 def test_a_panic_fails_its_frame_with_its_message(workshop: Workshop, lang: str):
     folder = workshop.make(lang, "conformance", conformance(lang))
     with load(folder / f"{folder.name}.wasm", config={"panic": "please"}) as function:

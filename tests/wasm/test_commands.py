@@ -21,7 +21,7 @@ from weft.core.errors import (
 )
 from weft.core.frame import Frame
 from weft.core.limits import DirGrant, Grants, Limits
-from weft.wasm.abi.base import Terminal
+from weft.core.protocols import Terminal
 from weft.wasm.function import Function
 
 Run = Callable[..., str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -51,6 +52,10 @@ def test_an_answer_keeps_the_frames_sequence_and_headers(speak: Speak) -> None:
     (emitted,) = speak().frames(frame)
     assert (emitted.sequence, emitted.time_ns, dict(emitted.headers)) == (9, 4, {"a": "ü"})
     assert emitted.media_type == "text/plain"
+
+
+def test_a_guest_may_have_all_the_time_there_is(speak: Speak) -> None:
+    assert speak(limits=Limits(time=math.inf, start=math.inf))(b"x") == [b"x"]
 
 
 def test_eight_megabytes_both_ways(speak: Speak) -> None:

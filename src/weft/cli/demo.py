@@ -40,7 +40,8 @@ def demo(
     Parameters
     ----------
     output
-        The folder for the video, the results and the pipeline, which you can run again by yourself.
+        The folder for the video, the results and the pipeline, which you can run again by yourself. A demo that is
+        there is replaced, but not one whose pipeline, model or function you changed.
     seed
         Another number is another belt.
     duration
@@ -67,6 +68,8 @@ def demo(
 def _load(folder: Path) -> Any:
     """An example's folder as a package, wherever it lies."""
     name = f"weft_example_{folder.name}"
+    if name in sys.modules:
+        return sys.modules[name]
     spec = importlib.util.spec_from_file_location(
         name, folder / "__init__.py", submodule_search_locations=[str(folder)]
     )
@@ -82,8 +85,9 @@ def _load(folder: Path) -> Any:
 def _story(made: Any) -> str:
     stage = made.summary.stage("detect")
     rate = stage.frames_out / made.summary.seconds
+    replaced = f"replaced the demo that was in {made.folder}\n" if made.replaced else ""
     return (
-        f"drew {stage.frames_in} frames in {format_duration(made.drawn_s)}; the function read them "
+        f"{replaced}drew {stage.frames_in} frames in {format_duration(made.drawn_s)}; the function read them "
         f"at {rate:.0f} frames/s (p50 {format_duration(stage.latency.p50)}, p99 {format_duration(stage.latency.p99)})\n"
         f"found {made.report.found} of {len(made.report.parts)} parts, missed {made.report.missed}, "
         f"false alarms {made.report.false_alarms}\n"

@@ -21,10 +21,13 @@ from weft.core.model import ModelOptions
 from weft.core.units import format_size
 
 if TYPE_CHECKING:
-    from weft.wasm.abi.base import Terminal
-    from weft.wasm.function import Function
+    from weft.core.protocols import Function, Terminal
+    from weft.flow.functions import ModelGrant
+    from weft.wasm.trace import HostTrace
 
 FOREGROUND = options.limits(None, None)
+
+DOCUMENTS = (".yaml", ".yml")
 
 MAX_FRAME = 256 * 2**20
 """Bytes of standard input that one frame may be."""
@@ -38,6 +41,13 @@ class ModelChoice:
     device: str = "cpu"
     precision: str = "f32"
     threads: int = 0
+
+    def grants(self, models: Mapping[str, str]) -> dict[str, ModelGrant]:
+        """The models, to be run so. Raises NotFoundError for a file that is not there."""
+        from weft.flow.functions import ModelGrant
+
+        how = ModelOptions(self.engine, self.device, self.precision, self.threads)
+        return {name: ModelGrant(options.existing(file, "model"), how) for name, file in models.items()}
 
 
 def run_module(
@@ -53,6 +63,7 @@ def run_module(
     media_type: str = "",
     trust: bool = False,
     log_level: str = "warning",
+    trace: HostTrace | None = None,
 ) -> int:
     """Run a module once: standard input is its frame, what it emits goes to standard output.
 
@@ -60,35 +71,46 @@ def run_module(
     """
     from weft.cli import logs
     from weft.flow.callable import LoadedFunction
-    from weft.flow.functions import FunctionOptions, ModelGrant, load_function
+    from weft.flow.functions import FunctionOptions, load_function
 
     logs.configure(log_level, "text")
-    how = ModelOptions(choice.engine, choice.device, choice.precision, choice.threads)
-    granted = {name: ModelGrant(options.existing(file, "model"), how) for name, file in models.items()}
+    granted = choice.grants(models)
     wanted = FunctionOptions(
-        abi=abi, models=granted, grants=grants, limits=limits, config=config, args=args, trust=trust
+        abi=abi, models=granted, grants=grants, limits=limits, config=config, args=args, trust=trust, trace=trace
     )
     function = load_function(path, wanted)
     terminal = _terminal(function)
-    frame = Frame(b"" if terminal and terminal.inherit_stdin else _read_stdin(), media_type=media_type)
+    unread = terminal is not None and terminal.inherit_stdin
+    frame = Frame(b"" if unread else _read_frame(args, grants), media_type=media_type)
     with LoadedFunction(function, terminal) as loaded:
         try:
             emitted = loaded(frame)
         except GuestExit as error:
             return _exit_code(error)
     for result in emitted:
-        _write(result.payload, newline=result.media_type in {"application/json", "text/plain"})
+        write(result.payload, newline=result.media_type in {"application/json", "text/plain"})
     return 0
 
 
 def _terminal(function: Function) -> Terminal | None:
     """A command in the foreground has the process's own streams; others get standard input as a frame."""
-    from weft.wasm.abi.base import Terminal
+    from weft.core.protocols import Terminal
 
-    if not function.abi.one_shot:
+    if not function.uses_terminal:
         return None
-    wants_frame = any(slot.host.takes_frame for slot in function.program.slots)
-    return Terminal(inherit_stdin=not wants_frame, out=_write, err=_write_error)
+    return Terminal(inherit_stdin=not function.takes_frame, out=write, err=_write_error)
+
+
+def _read_frame(args: Sequence[str], grants: Grants) -> bytes:
+    """Standard input. Raises UsageError where it has nothing, and a file stands among the arguments instead."""
+    # A function that was granted a directory may mean to open the file itself.
+    named = next((word for word in args if os.path.isfile(word)), "") if not grants.dirs else ""  # noqa: PTH113 - never raises
+    example = f"weft run … < {named}" if named else "weft run f.wasm < cat.jpg"
+    data = read_stdin(example)
+    if named and not data:
+        what = f"the function takes its frame from standard input, where there is nothing, and not from '{named}'"
+        raise UsageError(what, cure=f"redirect it: {example}")
+    return data
 
 
 def _exit_code(error: GuestExit) -> int:
@@ -100,11 +122,10 @@ def _exit_code(error: GuestExit) -> int:
     return error.code & 0xFF
 
 
-def _read_stdin() -> bytes:
+def read_stdin(example: str = "weft run f.wasm < cat.jpg") -> bytes:
+    """Standard input as one frame. Raises UsageError for a terminal and InputError for too much."""
     if sys.stdin.isatty():
-        raise UsageError(
-            "nothing on standard input", cure="give the function its frame, as in: weft run f.wasm < cat.jpg"
-        )
+        raise UsageError("nothing on standard input", cure=f"give the function its frame, as in: {example}")
     data = sys.stdin.buffer.read(MAX_FRAME + 1)
     if len(data) > MAX_FRAME:
         raise InputError(
@@ -113,7 +134,8 @@ def _read_stdin() -> bytes:
     return data
 
 
-def _write(data: bytes, *, newline: bool = False) -> None:
+def write(data: bytes, *, newline: bool = False) -> None:
+    """Bytes on standard output, all of them, at once; with a newline at their end where it is wanted."""
     view = memoryview(data + b"\n" if newline and not data.endswith(b"\n") else data)
     while view:
         view = view[os.write(1, view) :]
@@ -125,14 +147,30 @@ def _write_error(data: bytes) -> None:
 
 
 def run_plain(words: Sequence[str]) -> int:
-    """``weft run MODULE WORDS…`` without any option: every word is the guest's, but for the first ``--``."""
+    """``weft run TARGET WORDS…`` without any option: every word is the guest's, but for the first ``--``."""
     target, *args = words
+    if target.endswith(DOCUMENTS):
+        return _run_document(Path(target))
     if "--" in args:
         args.remove("--")
     return run_module(options.module(target), args=tuple(args))
 
 
 def is_plain(words: Sequence[str]) -> bool:
-    """True when the words after ``run`` are a module and its arguments, and nothing that could be an option."""
+    """True when the words after ``run`` are a document alone, or a module and its arguments, and no option is there."""
     ours = words[: words.index("--")] if "--" in words else words
-    return bool(ours) and not ours[0].endswith((".yaml", ".yml")) and not any(word.startswith("-") for word in ours)
+    if not ours or any(word.startswith("-") for word in ours):
+        return False
+    return len(words) == 1 or not ours[0].endswith(DOCUMENTS)
+
+
+def _run_document(path: Path) -> int:
+    from weft.spec.kind import file_kind
+
+    if file_kind(path) == "classifier":
+        from weft.cli.classify import run_classifier
+
+        return run_classifier(path, FOREGROUND, "", "warning", as_json=False)
+    from weft.cli.pipelines import run_pipeline
+
+    return run_pipeline(path, None, "auto", "warning", quiet=False)

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TextIO
 
-from weft.cli.output import visible
+from weft.core.text import visible
 
 
 class JsonLines(logging.Formatter):
@@ -30,7 +30,7 @@ class Text(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Level, logger and message."""
-        return visible(super().format(record))
+        return visible(super().format(record), keep="\n\t")
 
 
 class _Stderr(logging.StreamHandler[TextIO]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -29,8 +30,18 @@ A command module's own exit code is passed on.
 COMMANDS = {
     "demo": ("weft.cli.demo:demo", "Watch a sandboxed function judge parts on a conveyor belt."),
     "run": ("weft.cli.run:run", "Run a WebAssembly function on standard input, or a pipeline."),
-    "new": ("weft.cli.new:new", "Make a new function in C, Zig, Rust, Go or AssemblyScript."),
+    "new": ("weft.cli.new:new", "Make a new function in C, Zig, Rust, Go, AssemblyScript or Python."),
     "build": ("weft.cli.build:build", "Compile a function's folder to its module."),
+    "dev": ("weft.cli.dev:dev", "Run a function's pipeline; rebuild and swap the function when a file changes."),
+    "top": ("weft.cli.top:top", "Watch the pipelines that run: speed, queues, latency, drops and failures."),
+    "debug": ("weft.cli.debug:debug", "Debug a function at a line of its source, in gdb or lldb."),
+    "router": ("weft.cli.router:router", "Run a router: the machines of a site connect to it."),
+    "cert": ("weft.cli.cert:cert", "Issue a certificate for a device."),
+    "function": ("weft.cli.function:function", "Run a function on streams of the site, and publish what it emits."),
+    "watch": ("weft.cli.watch:watch", "Print a line for every frame of some streams."),
+    "streams": ("weft.cli.stream_list:streams", "Show the streams that are published, and how much comes of each."),
+    "record": ("weft.cli.record:record", "Write the frames of some streams to a file."),
+    "replay": ("weft.cli.record:replay", "Publish what a recording holds."),
     "validate": ("weft.cli.validate:validate", "Check a pipeline and all it names without running it."),
     "compile": ("weft.cli.modules:compile_", "Compile a module ahead of time."),
     "inspect": ("weft.cli.modules:inspect", "Show a module's ABI, imports, exports and needs."),
@@ -56,6 +67,16 @@ def make_app(called: str = "") -> App:
     model = App(name="model", help="Look at models.", help_epilogue="")
     model.command("weft.cli.models:show", name="show", help_epilogue="")
     app.command(model)
+    state = App(name="state", help="Look at what functions keep from run to run.", help_epilogue="")
+    state.command("weft.cli.state:show", name="show", help_epilogue="")
+    state.command("weft.cli.state:delete", name="delete", help_epilogue="")
+    app.command(state)
+    source = App(name="source", help="Publish a source as a stream: a video, a camera, pictures …", help_epilogue="")
+    if called in ("source", "completion"):  # its commands come from the document's models, which take a while to load
+        from weft.cli.source import make
+
+        make(source)
+    app.command(source)
     return app
 
 
@@ -64,9 +85,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     tokens = list(sys.argv[1:] if argv is None else argv)
     try:
         streams.hold()
-        return streams.finish(_call(tokens))
+        code = streams.finish(_call(tokens))
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        code = EXIT_INTERRUPTED
+    if argv is None and "zenoh" in sys.modules:
+        os._exit(code)  # one of Zenoh's threads may still call into a Python that is being taken down, which aborts
+    return code
 
 
 def _call(tokens: list[str]) -> int:

@@ -61,17 +61,27 @@ def inspect(module: str, /, *, trust: Switch = False, json: Switch = False) -> i
     """Show what a module is: its ABI, imports and exports, the grants it needs, its size.
 
         weft inspect classify.wasm
+        weft inspect classify.yaml
+
+    For a classifier: its model and engine, the input and output, with all that its document leaves to the model.
 
     Parameters
     ----------
     module
-        The .wasm, .wat or .cwasm module.
+        The .wasm, .wat or .cwasm module, or a classifier's .yaml.
     trust
         Load compiled code that was not made here by you.
     json
         Print it as JSON.
     """
     from weft.cli.output import print_fields, print_json
+
+    if Path(module).suffix in (".yaml", ".yml"):
+        from weft.cli.classify import described
+
+        shown = described(options.existing(module, "classifier"))
+        print_json(shown) if json else print_fields(module, shown)
+        return 0
     from weft.wasm.inspect import inspect as look
 
     found = look(options.module(module), trust=trust)

@@ -34,7 +34,7 @@ def new(
     folder
         The folder to make; nothing that is there is overwritten.
     lang
-        c, zig, rust, go or assemblyscript.
+        c, zig, rust, go, assemblyscript or python.
     json
         Print the result as JSON.
     """

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from weft.core import resources
 from weft.core.errors import NotFoundError, UsageError
-from weft.core.limits import CAPABILITIES, DirGrant, Grants, Limits, parse_dir
+from weft.core.limits import CAPABILITIES, DirGrant, Grants, Limits, parse_dir, parse_state
 from weft.core.suggest import did_you_mean, nearest
 from weft.core.units import parse_duration, parse_size
+
+if TYPE_CHECKING:
+    from weft.wasm.trace import HostTrace
 
 FOREGROUND_TIME = 60.0
 """Seconds a module in the foreground may run unless --timeout says otherwise: it may be waiting for its input."""
@@ -48,14 +52,15 @@ def environment(values: Iterable[str], own: Mapping[str, str] = os.environ) -> d
     return out
 
 
-def grants(dirs: Sequence[str], env: Sequence[str], allow: Sequence[str]) -> Grants:
-    """Grants from --dir, --env and --allow."""
+def grants(dirs: Sequence[str], env: Sequence[str], allow: Sequence[str], state: str | None = None) -> Grants:
+    """Grants from --dir, --env, --allow and --state."""
     for capability in allow:
         if capability not in CAPABILITIES:
             known = ", ".join(CAPABILITIES)
             cure = did_you_mean(capability, CAPABILITIES) or f"one of {known}"
             raise UsageError(f"--allow {capability}: no such capability", cure=cure)
-    return Grants(tuple(map(directory, dirs)), environment(env), frozenset(allow))
+    kept = None if state is None else parse_state(state)
+    return Grants(tuple(map(directory, dirs)), environment(env), frozenset(allow), kept)
 
 
 def directory(text: str) -> DirGrant:
@@ -82,6 +87,24 @@ def _limit(name: str, text: str) -> int | float:
     if kinds[name] is float:
         return math.inf if text == "none" else parse_duration(text)
     return parse_size(text)
+
+
+@contextmanager
+def host_trace(lines: int, *, on: bool, named: bool = False) -> Iterator[HostTrace | None]:
+    """--trace-host: where calls of the host are told while the block runs, and counted beyond ``lines``."""
+    if lines < 1:
+        raise UsageError(f"--trace-lines {lines}: at least 1", cure="leave it out for 1000")
+    if not on:
+        yield None
+        return
+    from weft.cli.streams import say
+    from weft.wasm.trace import HostTrace
+
+    trace = HostTrace(say, lines=lines, named=named)
+    try:
+        yield trace
+    finally:
+        trace.close()
 
 
 def existing(text: str, what: str) -> Path:

@@ -10,13 +10,7 @@ from typing import Any
 
 from weft.cli.streams import say
 from weft.core.errors import WeftError
-
-
-def visible(text: str) -> str:
-    """Text without control characters that would steer a terminal: what guests and files say stands in errors, too."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+from weft.core.text import visible
 
 
 def print_json(value: object) -> None:
@@ -36,7 +30,7 @@ def print_error(error: WeftError, *, as_json: bool = False) -> None:
             print_json(error.record())
             sys.stdout.flush()
             return
-    text = f"error: {visible(str(error))}\n"
+    text = "error: " + visible(str(error), keep="\n\t") + "\n"
     if sys.stderr.isatty():
         text = text.replace("error:", "\033[1;31merror:\033[0m", 1).replace("\n  cure:", "\n  \033[32mcure:\033[0m")
     say(text)
@@ -48,7 +42,7 @@ def print_fields(title: str, fields: Mapping[str, object]) -> None:
     lines = [
         f"  {name:<{width}}  {_text(value, width + 4)}" for name, value in fields.items() if value not in (None, [])
     ]
-    sys.stdout.write(visible("\n".join([title, *lines])) + "\n")
+    sys.stdout.write(visible("\n".join([title, *lines]), keep="\n\t") + "\n")
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, file: Any = None) -> None:

@@ -2,33 +2,68 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weft.cli import logs
 from weft.cli.main import EXIT_INTERRUPTED
+from weft.cli.observe import Watched, observed, teller
 from weft.cli.output import print_line
 from weft.cli.progress import chosen_form, make_progress
 from weft.cli.streams import reader_gone
 from weft.core.errors import GuestError, WeftError
 
 if TYPE_CHECKING:
+    from weft.flow.pipeline import Pipeline
     from weft.flow.summary import Summary
+    from weft.stream.joining import Joining
+    from weft.wasm.trace import HostTrace
 
 TERMINATED = {"SIGINT": EXIT_INTERRUPTED, "SIGTERM": 143}
 
 
-def run_pipeline(path: Path, summary_path: Path | None, log_format: str, log_level: str, *, quiet: bool) -> int:
+def run_pipeline(
+    path: Path,
+    summary_path: Path | None,
+    log_format: str,
+    log_level: str,
+    *,
+    quiet: bool,
+    trace: HostTrace | None = None,
+    watched: Watched = Watched(),
+    site: Mapping[str, object] | None = None,
+    patience_s: float = math.inf,
+) -> int:
     """Run a pipeline to its end, or until it is told to stop; what it took is drained first.
+
+    ``site`` goes before what the document says under ``streams:``; the first link may take ``patience_s`` seconds.
 
     Returns 0, or 128 plus the signal's number. Raises what ended the pipeline, if something did; where the log is
     JSON lines, so is the error, and its exit code is returned.
     """
     form = chosen_form(log_format)
     logs.configure(log_level, "json" if form == "json" else "text")
+
+    def run() -> int:
+        from weft.flow.pipeline import Pipeline
+
+        watched.check()
+        pipeline = Pipeline.load(path, trace=trace, site=site)
+        with site_joined(pipeline, patience_s):
+            return finished(run_shown(pipeline, summary_path, form, quiet=quiet, watched=watched))
+
+    return told(form, run)
+
+
+def told(form: str, work: Callable[[], int]) -> int:
+    """What the work returns. Where the log is JSON lines, an error is one of them, and its exit code is returned."""
     try:
-        return _run(path, summary_path, form, quiet=quiet)
+        return work()
     except WeftError as error:
         if form != "json" or reader_gone(error):
             raise
@@ -36,13 +71,38 @@ def run_pipeline(path: Path, summary_path: Path | None, log_format: str, log_lev
         return error.exit_code
 
 
-def _run(path: Path, summary_path: Path | None, form: str, *, quiet: bool) -> int:
-    from weft.flow.pipeline import Pipeline
+@contextmanager
+def site_joined(pipeline: Pipeline, patience_s: float, joining: Joining | None = None) -> Iterator[None]:
+    """Join the site of a pipeline, as its document says or as ``joining`` does, before anything of it starts.
 
-    pipeline = Pipeline.load(path)
+    Here Ctrl-C ends the waiting. Where there is no site, nothing is done.
+    """
+    place = pipeline.site
+    if place is None or (how := joining or place.joining) is None:
+        yield
+        return
+    from weft.cli.site_options import join
+
+    place.join = partial(join, replace(how, patience_s=patience_s))
+    place.streams()
+    try:
+        yield
+    finally:
+        place.close()
+
+
+def run_shown(
+    pipeline: Pipeline, summary_path: Path | None, form: str, *, quiet: bool, watched: Watched = Watched()
+) -> Summary:
+    """Run a pipeline with its progress shown, unless it is to be ``quiet``."""
     display = None if quiet else make_progress(form)
-    with display or nullcontext():
-        summary = pipeline.run(display, summary_path, check=False)
+    tell = None if quiet else teller(form)
+    with observed(pipeline.name, watched, tell) as (metrics, spans), display or nullcontext():
+        return pipeline.run(display, summary_path, check=False, metrics=metrics, spans=spans)
+
+
+def finished(summary: Summary) -> int:
+    """The exit code of a run. Raises what ended it."""
     summary.check()
     _check_useful(summary)
     return TERMINATED.get(summary.ended, 0)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO, cast
 
 from weft.cli.output import print_line, print_table
 from weft.cli.streams import Unfailing, say
+from weft.core.text import visible
 from weft.core.units import format_duration
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class TextProgress(_Plain):
         if summary.ended != "running":
             table = io.StringIO()
             print_table(summary.HEADINGS, summary.rows(), file=table)
-            say(f"{headline(summary)}\n{table.getvalue()}")
+            say("\n".join([headline(summary), *troubled(summary), table.getvalue()]))
 
 
 class JsonProgress(_Plain):
@@ -90,7 +91,7 @@ class JsonProgress(_Plain):
 def _brief(summary: Summary) -> dict[str, object]:
     """How far a run is, in a line one can read."""
     counts = {
-        stage.name: {"out": stage.frames_out, "dropped": stage.dropped, "failed": stage.failed}
+        stage.name: {"out": stage.frames_out, "dropped": stage.dropped, "failed": stage.failed, **stage.standing()}
         for stage in summary.stages
     }
     return {"event": "progress", "seconds": round(summary.seconds, 1), "stages": counts}
@@ -139,7 +140,14 @@ def _render(summary: Summary) -> RenderableType:
         table.add_column(heading, justify="left" if heading in {"stage", "kind"} else "right")
     for row in summary.rows():
         table.add_row(*row)
-    return Group(Text(headline(summary), style="bold"), *_bars(summary), table)
+    standings = [Text(line, style="yellow") for line in troubled(summary)]
+    return Group(Text(headline(summary), style="bold"), *standings, *_bars(summary), table)
+
+
+def troubled(summary: Summary) -> list[str]:
+    """A line for each source, such as a camera, that is not giving frames: what it is doing, and why."""
+    waiting = [stage for stage in summary.stages if stage.state not in {"", "live", "ended"} or stage.trouble]
+    return [f"{stage.name}: {visible(': '.join(stage.standing().values()))}" for stage in waiting]
 
 
 def _bars(summary: Summary) -> list[RenderableType]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from weft.cli import options
-from weft.core.errors import UsageError
+from weft.cli.observe import Watched
+from weft.cli.site_options import Joins
+from weft.core.errors import NotFoundError, UsageError
 
 Flags = Annotated[list[str], Parameter(negative="", show_default=False)]
 Switch = Annotated[bool, Parameter(negative="", show_default=False)]
@@ -22,6 +25,7 @@ OWN_OPTIONS = (
         "--dir",
         "--env",
         "--allow",
+        "--state",
         "--config",
         "--memory",
         "--timeout",
@@ -31,6 +35,8 @@ OWN_OPTIONS = (
         "--device",
     ),
     *("--precision", "--threads", "--media-type", "--trust", "--summary", "--log-format", "--log-level", "--quiet"),
+    *("--trace-host", "--trace-lines", "--json", "--metrics", "--trace", "--trace-ratio"),
+    *("--connect", "--listen", "--site", "--cert", "--connect-timeout"),
 )
 
 
@@ -43,6 +49,7 @@ def run(
     dir: Flags = [],  # noqa: A002, B006
     env: Flags = [],  # noqa: B006
     allow: Flags = [],  # noqa: B006
+    state: str | None = None,
     memory: str | None = None,
     timeout: str | None = None,
     limit: Flags = [],  # noqa: B006
@@ -57,21 +64,36 @@ def run(
     log_format: LogFormat = "auto",
     log_level: Literal["debug", "info", "warning", "error"] = "warning",
     quiet: Switch = False,
+    json: Switch = False,
+    trace_host: Switch = False,
+    trace_lines: int = 1000,
+    metrics: str | None = None,
+    trace: str | None = None,
+    trace_ratio: float | None = None,
+    connect: Flags = [],  # noqa: B006
+    listen: Flags = [],  # noqa: B006
+    site: str | None = None,
+    cert: Path | None = None,
+    connect_timeout: str | None = None,
 ) -> int:
-    """Run a WebAssembly function on standard input, or a pipeline from a YAML file.
+    """Run a function, in WebAssembly or Python, or a classifier on standard input, or a pipeline.
 
     A module of any ABI gets standard input as its one frame, and what it emits goes to standard output.
     Options stand before or after the module; other words after it, and everything after `--`, are the guest's
     arguments.
 
         weft run classify.wasm --model net=mobilenetv2.onnx --config labels=@imagenet.txt < cat.jpg
+        weft run detect.py < cat.jpg
         weft run tool.wasm --dir data:/data:ro -- --verbose /data/input.txt
+        weft run classify.yaml < cat.jpg
         weft run pipeline.yaml --summary summary.json
+        weft run pipeline.yaml --connect quic/edge:7447
 
     Parameters
     ----------
     target
-        A .wasm, .wat or .cwasm module, weft:NAME for a function that comes with Weft, or a pipeline's .yaml.
+        A .wasm, .wat or .cwasm module, a Python function's .py, weft:NAME for a function that comes with Weft, or the
+        .yaml of a pipeline or a classifier.
     args
         The guest's arguments.
     model
@@ -84,6 +106,8 @@ def run(
         Grant an environment variable: NAME=VALUE, or NAME for this process's value.
     allow
         Grant a capability, such as nn.load.
+    state
+        Grant state, kept in a file: FILE or FILE:SIZE, such as counter.db:4MiB (default 1MiB).
     memory
         Memory limit of the instance, such as 64MiB (default 256MiB).
     timeout
@@ -91,7 +115,8 @@ def run(
     limit
         Another limit: NAME=VALUE, such as stdout=64MiB, output=1GiB, start=1min, emits=10000, handles=128 or logs=1000.
     abi
-        How the module is called: command, reactor, stdio, yomo or bindgen; detected by default.
+        How the module is called: command, reactor, component, stdio, yomo or bindgen; detected by default. For Python
+        component or stdio.
     engine
         What runs the models: onnxruntime, litert, openvino, or auto to time them once.
     device
@@ -112,48 +137,109 @@ def run(
         How much the functions' logs tell.
     quiet
         Pipelines: no progress and no summary.
+    json
+        Classifiers: a JSON object in place of lines of label,value.
+    trace_host
+        Tell each call of a host function, with its arguments and result, on standard error.
+    trace_lines
+        How many such lines; later calls are counted.
+    metrics
+        Pipelines: serve metrics for Prometheus at this address, such as 127.0.0.1:9464; port 0 takes a free one.
+    trace
+        Pipelines: record what happens to each frame and send it to a collector, such as otlp=http://localhost:4318.
+    trace_ratio
+        Pipelines: the share of frames that are recorded, such as 0.01 (default 1).
+    connect
+        Pipelines: a router whose site it shares its streams with, such as quic/edge:7447.
+    listen
+        Pipelines: where others may connect to, such as quic/0.0.0.0:7448.
+    site
+        Pipelines: the site's name.
+    cert
+        Pipelines: the certificate, a file from weft cert; $WEFT_CERT, or the one in this user's settings, by default.
+    connect_timeout
+        Pipelines: give up with exit code 69 when there is no link after this time, such as 10s.
     """
+    watched = Watched(metrics, trace, trace_ratio)
+    joins = Joins(tuple(connect), tuple(listen), site, cert, connect_timeout)
+    pipelines: dict[str, object] = {"--summary": summary, "--log-format": log_format != "auto", "--quiet": quiet}
+    pipelines |= {**watched.given, **joins.given}
     if Path(target).suffix in PIPELINE_ENDINGS:
-        from weft.cli.pipelines import run_pipeline
+        given: dict[str, object] = {"--model": model, "--config": config, "--dir": dir, "--env": env}
+        given |= {"--allow": allow, "--state": state, "--memory": memory, "--limit": limit}
+        given |= {"--abi": abi, "--engine": engine, "--device": device != "cpu", "--trust": trust}
+        given |= {"--precision": precision != "f32", "--threads": threads}
+        if _is_classifier(Path(target)):
+            _no_pictures_as_words(target, args)
+            _not_beside_a_document("classifier", (), {**given, **pipelines, "--trace-host": trace_host})
+            return _classify(Path(target), timeout, media_type, log_level, as_json=json)
+        given |= {"--timeout": timeout, "--media-type": media_type, "--json": json}
+        _not_beside_a_document("pipeline", args, given)
+        with options.host_trace(trace_lines, named=True, on=trace_host) as calls:
+            from weft.cli.pipelines import run_pipeline
 
-        given: dict[str, object] = {
-            "--model": model,
-            "--config": config,
-            "--dir": dir,
-            "--env": env,
-            "--allow": allow,
-            "--memory": memory,
-            "--limit": limit,
-        }
-        given |= {"--timeout": timeout, "--abi": abi, "--engine": engine, "--device": device != "cpu", "--trust": trust}
-        given |= {"--precision": precision != "f32", "--threads": threads, "--media-type": media_type}
-        _only_for_modules(args, {name for name, value in given.items() if value})
-        return run_pipeline(Path(target), summary, log_format, log_level, quiet=quiet)
-    _only_for_pipelines({"--summary": summary, "--log-format": log_format != "auto", "--quiet": quiet})
+            start = partial(run_pipeline, site=joins.section, patience_s=joins.patience_s)
+            return start(Path(target), summary, log_format, log_level, quiet=quiet, trace=calls, watched=watched)
+    _only_for_pipelines(pipelines)
+    _only_for_classifiers(as_json=json)
     options.check_words(args, OWN_OPTIONS)
     from weft.cli.foreground import ModelChoice, run_module
 
-    return run_module(
-        options.module(target),
-        args=args,
-        models=options.pairs("--model", model, "net=model.onnx"),
-        choice=ModelChoice(engine, device, precision, threads),
-        config=options.pairs("--config", config, "threshold=0.5"),
-        grants=options.grants(dir, env, allow),
-        limits=options.limits(memory, timeout, limit),
-        abi=abi,
-        media_type=media_type,
-        trust=trust,
-        log_level=log_level,
-    )
+    with options.host_trace(trace_lines, on=trace_host) as calls:
+        return run_module(
+            options.module(target),
+            args=args,
+            models=options.pairs("--model", model, "net=model.onnx"),
+            choice=ModelChoice(engine, device, precision, threads),
+            config=options.pairs("--config", config, "threshold=0.5"),
+            grants=options.grants(dir, env, allow, state),
+            limits=options.limits(memory, timeout, limit),
+            abi=abi,
+            media_type=media_type,
+            trust=trust,
+            log_level=log_level,
+            trace=calls,
+        )
 
 
-def _only_for_modules(args: tuple[str, ...], given: set[str]) -> None:
-    if args or given:
-        words = ", ".join([*sorted(given), *args])
-        raise UsageError(f"{words}: a pipeline says this in its document", cure="set it under functions: in the YAML")
+def _is_classifier(path: Path) -> bool:
+    from weft.spec.kind import file_kind
+
+    try:
+        return file_kind(path) == "classifier"
+    except NotFoundError:
+        return False  # the pipeline's loader says so, once the call itself is right
+
+
+def _classify(path: Path, timeout: str | None, media_type: str, log_level: str, *, as_json: bool) -> int:
+    from weft.cli.classify import run_classifier
+
+    return run_classifier(path, options.limits(None, timeout), media_type, log_level, as_json=as_json)
+
+
+_HINTS = {
+    "pipeline": "set it under functions: in the YAML",
+    "classifier": "set it in the YAML",
+}
+
+
+def _not_beside_a_document(kind: str, args: tuple[str, ...], given: Mapping[str, object]) -> None:
+    names = sorted(name for name, value in given.items() if value)
+    if args or names:
+        raise UsageError(f"{', '.join([*names, *args])}: a {kind} says this in its document", cure=_HINTS[kind])
+
+
+def _no_pictures_as_words(target: str, args: tuple[str, ...]) -> None:
+    if args:
+        cure = f"weft run {target} < {args[0]}; for many pictures, a pipeline with a `pictures` source"
+        raise UsageError(f"{' '.join(args)}: a classifier takes its picture from standard input", cure=cure)
+
+
+def _only_for_classifiers(*, as_json: bool) -> None:
+    if as_json:
+        raise UsageError("--json: only a classifier has it", cure="to pass it to the guest, write it after --")
 
 
 def _only_for_pipelines(given: Mapping[str, object]) -> None:
     if words := ", ".join(name for name, value in given.items() if value):
-        raise UsageError(f"{words}: only a pipeline has progress and a summary", cure=f"leave out {words}")
+        raise UsageError(f"{words}: only a pipeline has that", cure=f"leave out {words}")

@@ -1,8 +1,9 @@
-"""``weft validate``: a pipeline's document and everything it names, without running it."""
+"""``weft validate``: a pipeline's or classifier's document and everything it names, without running it."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -12,26 +13,48 @@ from weft.cli import options
 Switch = Annotated[bool, Parameter(negative="", show_default=False)]
 
 
-def validate(pipeline: str, /, *, json: Switch = False) -> int:
-    """Check a pipeline: the document, the files it names, its modules and its models. Nothing is run.
+def validate(document: str, /, *, json: Switch = False) -> int:
+    """Check a pipeline or a classifier: the document, the files it names, its modules and its models.
 
         weft validate pipeline.yaml
+        weft validate classify.yaml
 
     All mistakes are reported at once, each with its line, its path in the document, and what was probably meant.
+    No frame is taken; a classifier's model is loaded, and tried on a grey picture where its document leaves
+    something open.
 
     Parameters
     ----------
-    pipeline
-        The pipeline's .yaml.
+    document
+        The .yaml of a pipeline or a classifier.
     json
         Print the result as JSON.
     """
+    from weft.spec.kind import file_kind
+
+    path = options.existing(document, "document")
+    return _classifier(path, json) if file_kind(path) == "classifier" else _pipeline(path, json)
+
+
+def _classifier(path: Path, as_json: bool) -> int:
+    from weft.cli.classify import described
+    from weft.cli.output import print_json
+    from weft.core.text import visible
+
+    found = described(path)
+    if as_json:
+        print_json(found)
+    else:
+        sys.stdout.write(visible(f"{path}: right; takes {found['input']}; gives {found['output']}") + "\n")
+    return 0
+
+
+def _pipeline(path: Path, as_json: bool) -> int:
     from weft.cli.output import print_json
     from weft.flow.validate import validate_pipeline
 
-    path = options.existing(pipeline, "pipeline")
     checked = validate_pipeline(path)
-    if json:
+    if as_json:
         warnings = [
             {"line": warning.line, "path": warning.path, "message": warning.message, "cure": warning.cure}
             for warning in checked.warnings

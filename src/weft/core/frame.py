@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from weft.core.clock import now_ns
+from weft.core.errors import UsageError
 from weft.core.picture import Picture
+from weft.core.traceparent import HEADER, TraceParent, made_from, read
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -32,7 +34,7 @@ class Frame:
 
     def __init__(
         self,
-        payload: bytes | None = None,
+        payload: bytes | bytearray | memoryview | None = None,
         *,
         media_type: str = "application/octet-stream",
         stream: str = "",
@@ -42,8 +44,8 @@ class Frame:
         headers: Mapping[str, str] = NO_HEADERS,
         picture: Picture | None = None,
     ) -> None:
-        if payload is None and picture is None:
-            payload = b""
+        if type(payload) is not bytes:
+            payload = _checked(payload, picture)
         self._payload = payload
         self.media_type = media_type
         self.stream = stream
@@ -61,6 +63,25 @@ class Frame:
             self._payload = self.picture.encode(self.media_type)
         return self._payload
 
+    @property
+    def encoded(self) -> bool:
+        """True where the payload is there already, and reading it costs nothing."""
+        return self._payload is not None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the payload; 0 where it is a picture that nobody has encoded yet."""
+        return 0 if self._payload is None else len(self._payload)
+
+    @property
+    def traceparent(self) -> TraceParent:
+        """The trace it belongs to: what its headers say, or else one made from its source, sequence and time."""
+        return read(self.headers) or made_from(self.source, self.sequence, self.time_ns)
+
+    def header(self, name: str) -> str | None:
+        """A header's value; ``traceparent`` is always there."""
+        return str(self.traceparent) if name == HEADER else self.headers.get(name)
+
     def derive(self, payload: bytes, *, media_type: str, stream: str) -> Frame:
         """A new frame that follows from this one: same source, sequence, time and headers."""
         return Frame(
@@ -75,3 +96,14 @@ class Frame:
 
     def __repr__(self) -> str:
         return f"Frame({self.stream!r} #{self.sequence} {self.media_type})"
+
+
+def _checked(payload: object, picture: Picture | None) -> bytes | None:
+    if payload is None:
+        return b"" if picture is None else None
+    if isinstance(payload, bytes):
+        return payload
+    if isinstance(payload, bytearray | memoryview):
+        return bytes(payload)  # what may change later is no payload
+    cure = "encode it: Frame(text.encode())" if isinstance(payload, str) else "give bytes"
+    raise UsageError(f"a frame's payload is {type(payload).__name__}", cure=cure)

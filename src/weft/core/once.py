@@ -21,6 +21,11 @@ class Once(Generic[T]):
         self._lock = Lock()
         self._made: tuple[T] | None = None
 
+    @property
+    def made(self) -> bool:
+        """Whether somebody has asked already."""
+        return self._made is not None
+
     def __call__(self) -> T:
         """The thing. Raises what making it raised; the next call tries again."""
         if self._made is None:

@@ -18,6 +18,11 @@ def config_dir() -> Path:
     return _folder("WEFT_CONFIG", "XDG_CONFIG_HOME", ".config")
 
 
+def state_dir() -> Path:
+    """What outlives a run: ``$WEFT_STATE``, else ``$XDG_STATE_HOME/weft``, else ``~/.local/state/weft``."""
+    return _folder("WEFT_STATE", "XDG_STATE_HOME", ".local/state")
+
+
 def _folder(own: str, xdg: str, home: str) -> Path:
     if value := os.environ.get(own):
         return Path(value)

@@ -17,6 +17,34 @@ def matches_any(patterns: Iterable[str], stream: str) -> bool:
     return any(matches(pattern, stream) for pattern in patterns)
 
 
+@lru_cache(maxsize=1024)
+def overlap(one: str, other: str) -> bool:
+    """Whether some stream fits both of two names or patterns."""
+    parts, others = one.split("/"), other.split("/")
+    if parts[-1] == "**" and others[-1] == "**":
+        length = min(len(parts), len(others)) - 1
+    elif parts[-1] == "**":
+        length = len(parts) - 1 if len(parts) - 1 <= len(others) else -1
+    elif others[-1] == "**":
+        length = len(others) - 1 if len(others) - 1 <= len(parts) else -1
+    else:
+        length = len(parts) if len(parts) == len(others) else -1
+    return length >= 0 and all(_parts_overlap(*pair) for pair in zip(parts[:length], others[:length], strict=True))
+
+
+def _parts_overlap(one: str, other: str) -> bool:
+    """Whether some text fits both parts: each row says which beginnings of ``other`` fit what was read of ``one``."""
+    row = [True, *(set(other[: end + 1]) == {"*"} for end in range(len(other)))]
+    for char in one:
+        above, row = row, [row[0] and char == "*"]
+        for index, opposite in enumerate(other):
+            if "*" in (char, opposite):
+                row.append(above[index] or above[index + 1] or row[index])
+            else:
+                row.append(above[index] and char == opposite)
+    return row[-1]
+
+
 @lru_cache(maxsize=256)
 def _expression(pattern: str) -> re.Pattern[str]:
     *parts, last = pattern.split("/")

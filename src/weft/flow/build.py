@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weft.core import resources
+from weft.core.address import camera_address
 from weft.core.once import Once
-from weft.core.protocols import Handler, Sink, Source
+from weft.core.protocols import Function, Handler, Sink, Source
+from weft.core.streams import matches_any, overlap
 from weft.flow.functions import FunctionOptions, ModelGrant, load_function
 from weft.flow.graph import FunctionNode, OnError, SinkNode, SourceNode
+from weft.flow.paced import Paced
 from weft.flow.pipeline import Pipeline
+from weft.flow.site import Site, no_site
+from weft.flow.state_place import default_path
+from weft.flow.stream_sink import StreamSink
+from weft.flow.stream_source import StreamSource
 from weft.flow.wiring import WINDOW_PER_REPLICA
 from weft.media.registry import SINKS, SOURCES
+from weft.stream.base import PublishOptions
+from weft.stream.joining import Joining
 
 if TYPE_CHECKING:
     from weft.spec.endpoints import Queue
+    from weft.spec.endpoints import RecordingSource as RecordingSourceSpec
     from weft.spec.endpoints import Source as SourceSpec
+    from weft.spec.endpoints import StreamSink as StreamSinkSpec
+    from weft.spec.endpoints import StreamSource as StreamSourceSpec
     from weft.spec.function import FunctionSpec
     from weft.spec.pipeline import PipelineSpec
+    from weft.wasm.trace import HostTrace
 
 STANDARD_STREAM = "-"
 WAITING_PICTURES = 64
@@ -26,27 +40,89 @@ WAITING_PICTURES = 64
 # What a document says of a source or sink that is the pipeline's business, not its own.
 _OURS = {"type", "stream", "queue", "inputs"}
 
+FROM_SITE = "site:in"
+TO_SITE = "site:out"
+"""The stages that a document which joins a site has beside its own. No stage of a document can be called so."""
+SITE_QUEUE = 64
 
-def build(spec: PipelineSpec) -> Pipeline:
-    """The pipeline a document describes. Nothing is opened or loaded until it runs.
+
+def build(spec: PipelineSpec, trace: HostTrace | None = None) -> Pipeline:
+    """The pipeline a document describes; ``trace`` is told its functions' calls of the host.
+
+    Nothing is opened or loaded until it runs.
 
     Raises UsageError for a type of source or sink nobody has.
     """
+    site = _site(spec)
     return Pipeline(
-        sources=[_source(spec, name) for name in spec.sources],
-        functions=[_function(spec, name) for name in spec.functions],
-        sinks=[_sink(spec, name) for name in spec.sinks],
+        sources=[*(_source(spec, name, site) for name in spec.sources), *_from_site(spec, site)],
+        functions=[_function(spec, name, trace) for name in spec.functions],
+        sinks=[*(_sink(spec, name, site) for name in spec.sinks), *_to_site(spec, site)],
         name=spec.name,
+        site=site,
     )
 
 
-def _source(spec: PipelineSpec, name: str) -> SourceNode:
+def open_function(spec: PipelineSpec, name: str) -> Callable[[], Handler]:
+    """What opens one function of a document, read anew from its files: for :meth:`weft.flow.executor.Run.swap`."""
+    return _function(spec, name, None).open
+
+
+def _site(spec: PipelineSpec) -> Site:
+    use = spec.streams
+    if use is None:
+        return Site(no_site)
+    cert = None if use.cert is None else spec.resolve(use.cert)
+    joining = Joining(use.connect, use.listen, use.site, cert)
+    return Site(joining.open, joining)
+
+
+def _from_site(spec: PipelineSpec, site: Site) -> list[SourceNode]:
+    """What nobody in the document emits."""
+    wanted = spec.graph.foreign if spec.streams is not None else ()
+    if not wanted:
+        return []
+    return [SourceNode(name=FROM_SITE, open=lambda: StreamSource(site.streams(), wanted), patterns=wanted)]
+
+
+def _to_site(spec: PipelineSpec, site: Site) -> list[SinkNode]:
+    """What the document emits, as far as it is shared, and no sink of its own publishes it."""
+    use = spec.streams
+    if use is None:
+        return []
+    published = [name for name, sink in spec.sinks.items() if sink.type == "stream"]
+    taken = [stream for name in published for stream in spec.sink_inputs(name)]
+    shared = tuple(
+        stream
+        for stream in spec.graph.names
+        if (use.share is None or matches_any(use.share, stream)) and not matches_any(taken, stream)
+    )
+    if not shared:
+        return []
+    options = PublishOptions(use.delivery, use.latest, use.scope)
+    return [
+        SinkNode(
+            name=TO_SITE,
+            open=lambda: StreamSink(site.streams(), options),
+            inputs=shared,
+            queue_size=SITE_QUEUE,
+            overflow="drop_oldest",
+        )
+    ]
+
+
+def _source(spec: PipelineSpec, name: str, site: Site) -> SourceNode:
     source = spec.sources[name]
+    if source.type == "stream":
+        return _stream_source(spec, name, source, site)
+    if source.type == "recording":
+        return _recording(spec, name, source)
     make = SOURCES[source.type]
     options = _options(spec, source.model_dump())
+    paced = source.type == "video" and options.pop("realtime")
 
     def open_source() -> Source:
-        return make(**options)
+        return Paced(make(**options)) if paced else make(**options)
 
     queue = _entry(source)
     if queue is None:
@@ -60,6 +136,36 @@ def _source(spec: PipelineSpec, name: str) -> SourceNode:
     )
 
 
+def _stream_source(spec: PipelineSpec, name: str, source: StreamSourceSpec, site: Site) -> SourceNode:
+    def open_source() -> Source:
+        return StreamSource(
+            site.streams(),
+            (source.pattern,),
+            queue=source.queue.size,
+            latest=source.latest,
+            limit=source.limit,
+            without=spec.graph.names,
+        )
+
+    return SourceNode(name=name, open=open_source, patterns=(source.pattern,))
+
+
+def _recording(spec: PipelineSpec, name: str, source: RecordingSourceSpec) -> SourceNode:
+    def open_source() -> Source:
+        from weft.flow.recording_source import RecordingSource
+
+        return RecordingSource(
+            spec.resolve(source.path),
+            streams=source.streams,
+            speed=source.speed,
+            loop=source.loop,
+            limit=source.limit,
+            without=spec.graph.names,
+        )
+
+    return SourceNode(name=name, open=open_source, patterns=source.streams)
+
+
 def _entry(source: SourceSpec) -> Queue | None:
     """The queue of a live source; None for a file, which waits instead."""
     from weft.spec.endpoints import CameraSource, LiveQueue, PatternSource
@@ -71,14 +177,16 @@ def _entry(source: SourceSpec) -> Queue | None:
     return None
 
 
-def _function(spec: PipelineSpec, name: str) -> FunctionNode:
+def _function(spec: PipelineSpec, name: str, trace: HostTrace | None) -> FunctionNode:
     function = spec.functions[name]
-    shared = Once(lambda: load_function(resources.module(function.wasm, spec.folder), _function_options(spec, name)))
+
+    @Once
+    def shared() -> Function:
+        module = resources.module(function.file, spec.folder)
+        return load_function(module, _function_options(spec, name, trace))
 
     def open_handler() -> Handler:
-        handler = shared().instance()
-        handler.start()
-        return handler
+        return shared().instance()
 
     return FunctionNode(
         name=name,
@@ -92,21 +200,29 @@ def _function(spec: PipelineSpec, name: str) -> FunctionNode:
     )
 
 
-def _function_options(spec: PipelineSpec, name: str) -> FunctionOptions:
+def _function_options(spec: PipelineSpec, name: str, trace: HostTrace | None = None) -> FunctionOptions:
     function = spec.functions[name]
     models = {known: ModelGrant(spec.resolve(use.path), use.options()) for known, use in function.models.items()}
     return FunctionOptions(
         name=name,
         abi=function.abi,
         models=models,
-        grants=function.grants.grants(spec.folder),
+        grants=function.grants.grants(spec.folder, state_path(spec, name)),
         limits=function.limits.limits(),
         config=function.config,
         args=function.args,
         outputs=function.outputs or (name,),
         policy=function.instance,
         folder=spec.folder,
+        trace=trace,
     )
+
+
+def state_path(spec: PipelineSpec, name: str) -> Path:
+    """Where a function keeps its state unless the document says. Raises UnavailableError without a home directory."""
+    if spec.functions[name].grants.state is None:
+        return Path()
+    return default_path(spec.name if "name" in spec.model_fields_set else None, spec.folder, name)
 
 
 def _on_error(function: FunctionSpec) -> OnError:
@@ -114,7 +230,22 @@ def _on_error(function: FunctionSpec) -> OnError:
     return OnError(policy.action, retries=policy.retry, stream=policy.target or "")
 
 
-def _sink(spec: PipelineSpec, name: str) -> SinkNode:
+def _sink(spec: PipelineSpec, name: str, site: Site) -> SinkNode:
+    sink = spec.sinks[name]
+    return SinkNode(
+        name=name,
+        open=_stream_sink(sink, site) if sink.type == "stream" else _sink_maker(spec, name),
+        inputs=spec.sink_inputs(name),
+        queue_size=sink.queue.size,
+        overflow=sink.queue.overflow,
+    )
+
+
+def _stream_sink(sink: StreamSinkSpec, site: Site) -> Callable[[], Sink]:
+    return lambda: StreamSink(site.streams(), PublishOptions(sink.delivery, sink.latest, sink.scope, sink.keep))
+
+
+def _sink_maker(spec: PipelineSpec, name: str) -> Callable[[], Sink]:
     sink = spec.sinks[name]
     make = SINKS[sink.type]
     options = _options(spec, sink.model_dump())
@@ -124,13 +255,7 @@ def _sink(spec: PipelineSpec, name: str) -> SinkNode:
     def open_sink() -> Sink:
         return make(**options)
 
-    return SinkNode(
-        name=name,
-        open=open_sink,
-        inputs=spec.sink_inputs(name),
-        queue_size=sink.queue.size,
-        overflow=sink.queue.overflow,
-    )
+    return open_sink
 
 
 def _options(spec: PipelineSpec, written: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,6 +264,8 @@ def _options(spec: PipelineSpec, written: Mapping[str, Any]) -> dict[str, Any]:
     path = options.get("path", STANDARD_STREAM)
     if path != STANDARD_STREAM and "://" not in path:
         options["path"] = spec.resolve(path)
+    if "device" in options and camera_address(options["device"]).kind == "file":
+        options["device"] = spec.resolve(options["device"])
     return options
 
 
@@ -149,8 +276,9 @@ def _joining(spec: PipelineSpec, name: str) -> dict[str, Any]:
     functions before the sink can hold.
     """
     inputs = spec.sink_inputs(name)
-    pictures = {source.stream or known for known, source in spec.sources.items()}
-    results = [stream for stream in inputs if stream not in pictures]
+    pictures = [stream for stage in spec.graph.stages if stage.kind == "sources" for stream in stage.emits]
+    pictures += spec.graph.foreign
+    results = [stream for stream in inputs if not any(overlap(stream, shown) for shown in pictures)]
     held = sum(_held(function) for function in spec.functions.values())
     return {"results": results if len(results) < len(inputs) else [], "buffer": WAITING_PICTURES + held}
 

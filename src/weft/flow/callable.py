@@ -9,7 +9,6 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,12 +17,23 @@ from weft.core.errors import TimeLimitError, UsageError
 from weft.core.frame import Frame
 from weft.core.limits import Grants, Limits
 from weft.core.model import ModelOptions
+from weft.core.protocols import StoppableHandler
 from weft.core.resources import module
-from weft.flow.functions import FunctionOptions, ModelGrant, load_function
+from weft.flow.arguments import (
+    as_frame,
+    checked_args,
+    checked_config,
+    checked_grants,
+    checked_limits,
+    checked_models,
+    checked_path,
+    checked_policy,
+)
+from weft.flow.functions import FunctionOptions, load_function
 
 if TYPE_CHECKING:
-    from weft.wasm.abi.base import Terminal
-    from weft.wasm.function import Function, InstancePolicy
+    from weft.core.protocols import Function, Terminal
+    from weft.wasm.function import InstancePolicy
 
 T = TypeVar("T")
 AnyPath = str | os.PathLike[str]
@@ -63,10 +73,10 @@ class _Worker:
                 self._jobs.put(None)
                 self._open = False
 
-    def close(self, last: Callable[[], None]) -> None:
-        """As :meth:`end`, and wait for that, but not for long."""
-        self.end(last)
-        self._thread.join(STOP_WITHIN)
+    def ended(self, within: float) -> bool:
+        """Wait for the end, ``within`` so many seconds; False when it has not come."""
+        self._thread.join(within)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -100,30 +110,41 @@ class LoadedFunction:
     def __init__(self, function: Function, terminal: Terminal | None = None) -> None:
         self.function = function
         self._handler = function.instance(terminal)
-        self._worker = _Worker(f"weft-{function.settings.name}")
+        self._worker = _Worker(f"weft-{function.name}")
         # One that is dropped without being closed leaves no thread and no instance behind.
         weakref.finalize(self, self._worker.end, self._handler.close).atexit = False
         self._lock = threading.Lock()
         self._sequence = 0
-        self._name = function.settings.name
+        self._name = function.name
         # A guest that waits for the terminal is in the hands of the system, where no limit reaches it.
         waits = terminal is not None and terminal.inherit_stdin
-        self._patience = function.settings.limits.time + STOP_WITHIN if waits else math.inf
+        self._patience = function.time_limit + STOP_WITHIN if waits else math.inf
 
-    def __call__(self, frame: Frame | bytes = b"") -> Sequence[Frame]:
-        """What the function emits. Raises GuestError when it fails on the frame; the next call is sound again."""
-        if not isinstance(frame, Frame):
-            frame = Frame(bytes(frame), sequence=self._next())
-        emitted = _result(self._worker.submit(lambda: self._handler.handle(frame), self._name), self._patience)
+    def __call__(self, frame: Frame | bytes | str = b"") -> Sequence[Frame]:
+        """What the function emits for a frame, for bytes, or for text, which becomes UTF-8.
+
+        Raises GuestError when it fails on the frame, and UsageError for anything else; the next call is sound again.
+        """
+        whole = frame if isinstance(frame, Frame) else as_frame(frame, self._next(), self._name)
+        emitted = _result(self._worker.submit(lambda: self._handler.handle(whole), self._name), self._patience)
         if emitted is None:
             raise TimeLimitError(
                 "still waits for its input after its time", where=self._name, cure="raise limits.time (--timeout)"
             )
         return emitted
 
-    def close(self) -> None:
-        """Release the instance and its thread. A guest that still runs is left to its time limit."""
-        self._worker.close(self._handler.close)
+    def close(self, *, now: bool = False) -> None:
+        """Release the instance and its thread.
+
+        A guest that still runs has ``STOP_WITHIN`` to end, or with ``now`` none; then it is stopped, and the call that
+        waits for it raises GuestError.
+        """
+        if now:
+            self._stop()
+        self._worker.end(self._handler.close)
+        if not self._worker.ended(STOP_WITHIN) and not now:
+            self._stop()
+            self._worker.ended(STOP_WITHIN)
 
     def __enter__(self) -> LoadedFunction:
         return self
@@ -131,7 +152,12 @@ class LoadedFunction:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        # After Ctrl-C nobody waits for what still runs.
+        self.close(now=error is not None and not isinstance(error, Exception))
+
+    def _stop(self) -> None:
+        if isinstance(self._handler, StoppableHandler):
+            self._handler.stop()
 
     def _next(self) -> int:
         with self._lock:
@@ -151,13 +177,13 @@ def load(
     instance: InstancePolicy = "reuse",
     trust: bool = False,
 ) -> LoadedFunction:
-    """Load a function from a .wasm, .wat or .cwasm file.
+    """Load a function: a .wasm, .wat or .cwasm module, a Python file, or a classifier's .yaml.
 
     Args:
-        path: the module, or ``weft:NAME`` for a function that comes with Weft.
+        path: the file, or ``weft:NAME`` for a function that comes with Weft.
         models: what it may load by name: a file, or a file with its ModelOptions.
         config: what ``config_get`` answers; ``@FILE`` stands for a file's text.
-        grants: directories, environment and capabilities; nothing by default.
+        grants: directories, environment, capabilities and state; nothing by default.
         limits: memory, time and the rest.
         args: arguments of a command.
         abi: how it is called; detected by default.
@@ -166,20 +192,15 @@ def load(
 
     Raises NotFoundError, ModuleError, ModelError, UnavailableError, DeniedError, UsageError.
     """
+    checked_policy(instance)
     options = FunctionOptions(
         abi=abi,
-        models={name: _grant(value) for name, value in (models or {}).items()},
-        grants=grants,
-        limits=limits,
-        config={key: str(value) for key, value in (config or {}).items()},
-        args=tuple(args),
+        models=checked_models(models),
+        grants=checked_grants(grants),
+        limits=checked_limits(limits),
+        config=checked_config(config),
+        args=checked_args(args),
         policy=instance,
         trust=trust,
     )
-    return LoadedFunction(load_function(module(os.fspath(path)), options))
-
-
-def _grant(value: ModelArgument) -> ModelGrant:
-    if isinstance(value, tuple):
-        return ModelGrant(Path(value[0]), value[1])
-    return ModelGrant(Path(value))
+    return LoadedFunction(load_function(module(checked_path(path, "the module")), options))

@@ -18,9 +18,10 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Something happened that ends the pipeline."""
+    """Something happened that ends the pipeline. What is ``counted``, as frames that fail are, is told but once."""
 
     error: WeftError
+    counted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,14 @@ class Control:
 
     Attributes:
         stopping: sources end after the frame they hold. Only the supervisor sets it.
+        aborting: what is under way is given up, too. Only the supervisor sets it.
         go: sources wait for it before their first frame.
     """
 
     def __init__(self) -> None:
         self._mailbox: SimpleQueue[Message] = SimpleQueue()
         self.stopping = False
+        self.aborting = False
         self.go = Event()
 
     def post(self, message: Message) -> None:

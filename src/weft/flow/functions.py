@@ -15,9 +15,17 @@ from weft.core.once import Once
 from weft.core.units import format_size
 
 if TYPE_CHECKING:
+    from weft.core.protocols import Function
+    from weft.flow.state import FunctionState
     from weft.nn.service import ModelService
-    from weft.wasm.function import Function, InstancePolicy
+    from weft.wasm.function import Function as WasmFunction
+    from weft.wasm.function import InstancePolicy
+    from weft.wasm.program import Settings
     from weft.wasm.services import Services
+    from weft.wasm.trace import HostTrace
+
+PYTHON_ENDING = ".py"
+DOCUMENT_ENDINGS = {".yaml", ".yml"}
 
 MAX_CONFIG_FILE = 16 * 2**20
 """Bytes of a file that a config value may stand for."""
@@ -49,6 +57,7 @@ class FunctionOptions:
     policy: InstancePolicy = "reuse"
     trust: bool = False
     folder: Path = Path()
+    trace: HostTrace | None = None
 
 
 @Once
@@ -80,17 +89,37 @@ class _LazyModels:
 
 
 def load_function(path: Path, options: FunctionOptions) -> Function:
-    """A function ready to be instantiated: module compiled and linked, models loaded.
+    """A function ready to be instantiated, whatever its file is: a module, Python, or a classifier's document.
 
-    Raises NotFoundError, ModuleError, ModelError, UnavailableError, DeniedError, UsageError.
+    Raises NotFoundError, ModuleError, ModelError, UnavailableError, DeniedError, UsageError, DocumentError.
     """
+    if path.suffix == PYTHON_ENDING:
+        from weft.flow.python_function import load_python
+
+        return load_python(path, options)
+    if path.suffix in DOCUMENT_ENDINGS:
+        from weft.flow.classifier import load_classifier
+
+        return load_classifier(path, options)
+    return load_module_function(path, options)
+
+
+def load_module_function(path: Path, options: FunctionOptions) -> WasmFunction:
+    """A module compiled and linked, its models loaded. Raises as :func:`load_function`."""
     from weft.wasm.function import Function
+
+    settings = settings_of(options, Path(readable_name(path)).stem)
+    return Function(path, settings, abi=options.abi, policy=options.policy, trust=options.trust)
+
+
+def settings_of(options: FunctionOptions, name: str) -> Settings:
+    """What the sandbox is told of a function, its models loaded; ``name`` where the options have none."""
     from weft.wasm.program import Settings
 
     granted = {name: models().load(grant.path, grant.options) for name, grant in options.models.items()}
     written = {key: config_text(value, options.folder) for key, value in options.config.items()}
-    settings = Settings(
-        name=options.name or Path(readable_name(path)).stem,
+    return Settings(
+        name=options.name or name,
         services=services(),
         models=granted,
         grants=options.grants,
@@ -98,8 +127,21 @@ def load_function(path: Path, options: FunctionOptions) -> Function:
         config={**_told(granted), **written},
         args=options.args,
         outputs=options.outputs,
+        state=state_of(options.grants),
+        trace=options.trace,
     )
-    return Function(path, settings, abi=options.abi, policy=options.policy, trust=options.trust)
+
+
+def state_of(grants: Grants) -> FunctionState | None:
+    """Where a function's state is kept, opened; None where none is granted.
+
+    Raises NotFoundError, InputError, OutputError, UnavailableError.
+    """
+    if grants.state is None:
+        return None
+    from weft.flow.state import FunctionState
+
+    return FunctionState(grants.state)
 
 
 def _told(granted: Mapping[str, Model]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from weft.core.errors import PipelineError
 from weft.core.protocols import Handler, Sink, Source
-from weft.core.streams import matches, matches_any
+from weft.core.streams import overlap
 from weft.core.suggest import did_you_mean
 from weft.flow.queues import Overflow
 
@@ -45,6 +45,8 @@ class SourceNode:
         queue_size: frames that may wait where they enter, for a camera that must be read when it has a frame.
             0: frames go straight to those who take them, and reading waits for them.
         overflow: what happens to its frames, if the source is live, when that many wait.
+        patterns: for a source of many streams, which they may be. Its frames keep the stream and the source they
+            come with, and ``stream`` is not used.
     """
 
     name: str
@@ -52,11 +54,12 @@ class SourceNode:
     stream: str = ""
     queue_size: int = 0
     overflow: Overflow = "block"
+    patterns: tuple[str, ...] = ()
 
     @property
-    def emits(self) -> tuple[str]:
-        """The one stream that comes from it."""
-        return (self.stream or self.name,)
+    def emits(self) -> tuple[str, ...]:
+        """The stream that comes from it, or the patterns of those that do."""
+        return self.patterns or (self.stream or self.name,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -153,7 +156,7 @@ class Graph:
             raise PipelineError("it takes no stream", where=node.name, cure="name one under inputs:")
         streams = [stream for producer in self.producers for stream in producer.emits]
         for pattern in node.inputs:
-            if not any(matches(pattern, stream) for stream in streams):
+            if not any(overlap(pattern, stream) for stream in streams):
                 cure = did_you_mean(pattern, streams) or f"the streams are {', '.join(sorted(set(streams)))}"
                 raise PipelineError(f"nobody emits to '{pattern}'", where=node.name, cure=cure)
 
@@ -167,10 +170,10 @@ class Graph:
 
 
 def takes(consumer: Consumer, stream: str) -> bool:
-    """Whether frames of ``stream`` go to ``consumer``."""
+    """Whether frames of ``stream`` go to ``consumer``; of a pattern, whether those of any stream that fits it may."""
     if isinstance(consumer, FunctionNode) and stream in consumer.emits and stream not in consumer.inputs:
         return False
-    return matches_any(consumer.inputs, stream)
+    return any(overlap(pattern, stream) for pattern in consumer.inputs)
 
 
 def _check_names(nodes: Sequence[Node]) -> None:

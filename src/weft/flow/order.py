@@ -61,21 +61,31 @@ class Reorder(Generic[V]):
         lane = self._lanes.get(key)
         if not lane or not lane[0].done:
             return None
-        return lane.popleft()
+        ticket = lane.popleft()
+        if not lane:
+            del self._lanes[key]  # sources of other machines come and go
+        return ticket
 
 
 class Job:
-    """A frame a worker has taken, with its place in the order where there is one."""
+    """A frame a worker has taken, its place in the order where there is one, and which version is to handle it."""
 
-    __slots__ = ("item", "ticket")
+    __slots__ = ("item", "ticket", "version")
 
-    def __init__(self, item: Item, ticket: Ticket[Sequence[Item]] | None = None) -> None:
+    def __init__(self, item: Item, ticket: Ticket[Sequence[Item]] | None = None, version: int = 0) -> None:
         self.item = item
         self.ticket = ticket
+        self.version = version
 
 
 class Lane(Protocol):
-    """How the workers of a stage take frames and pass on what came of them."""
+    """How the workers of a stage take frames and pass on what came of them.
+
+    Attributes:
+        version: of the stage's function; marks every frame that is taken from now on.
+    """
+
+    version: int
 
     def take(self) -> Job | None:
         """The next frame to work on, waiting for one; None when there is no more."""
@@ -91,13 +101,14 @@ class DirectLane:
     """The lane of a stage with one replica: its order is the queue's."""
 
     def __init__(self, queue: FrameQueue, emit: Emit) -> None:
+        self.version = 0
         self._queue = queue
         self._emit = emit
 
     def take(self) -> Job | None:
         """The next frame."""
         item = self._queue.get()
-        return None if item is None else Job(item)
+        return None if item is None else Job(item, None, self.version)
 
     def finish(self, job: Job, outputs: Sequence[Item]) -> None:
         """Emit at once."""
@@ -116,6 +127,7 @@ class OrderedLane:
     """
 
     def __init__(self, queue: FrameQueue, emit: Emit, window: int) -> None:
+        self.version = 0
         self._queue = queue
         self._emit = emit
         self._intake = Lock()
@@ -137,7 +149,7 @@ class OrderedLane:
                         self._queue.give_up()
                         return None
                     self._moved.wait()
-                return Job(item, self._reorder.take(key))
+                return Job(item, self._reorder.take(key), self.version)
 
     def finish(self, job: Job, outputs: Sequence[Item]) -> None:
         """Note the outputs, and emit all whose turn it is unless another worker is at it."""

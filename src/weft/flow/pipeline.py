@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from weft.core.errors import OutputError
+from weft.core.errors import OutputError, UsageError
+from weft.core.suggest import did_you_mean
 from weft.flow.executor import Run, stopped_by_signals
 from weft.flow.faults import log
 from weft.flow.graph import FunctionNode, Graph, SinkNode, SourceNode
 from weft.flow.summary import Summary
 from weft.flow.supervisor import ABORT_S, DRAIN_S
+
+if TYPE_CHECKING:
+    from weft.flow.metrics import Metrics
+    from weft.flow.site import Site
+    from weft.flow.spans import Spans
+    from weft.wasm.trace import HostTrace
 
 PROGRESS_S = 0.25
 
@@ -41,6 +49,7 @@ class Pipeline:
         name: what it is called in summaries.
         drain_s: seconds that what is queued has to get through after a stop or an error.
         abort_s: seconds a thread then has to end what it is doing.
+        site: what its sources and sinks share; it is left after each run.
     """
 
     def __init__(
@@ -52,31 +61,58 @@ class Pipeline:
         name: str = "pipeline",
         drain_s: float = DRAIN_S,
         abort_s: float = ABORT_S,
+        site: Site | None = None,
     ) -> None:
         self.name = name
+        self.site = site
         self.graph = Graph(tuple(sources), tuple(functions), tuple(sinks))
         self._drain_s = drain_s
         self._abort_s = abort_s
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Pipeline:
-        """The pipeline in a YAML file.
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        trace: HostTrace | None = None,
+        site: Mapping[str, Any] | None = None,
+    ) -> Pipeline:
+        """The pipeline in a YAML file; ``trace`` is told its functions' calls of the host.
+
+        ``site`` goes before what the document says under ``streams:``, as ``{"connect": ["quic/edge:7447"]}``.
 
         Raises DocumentError with all mistakes of the document, NotFoundError or InputError when it cannot be read.
         """
         from weft.flow.build import build  # pydantic, which pipelines made by hand do not need
         from weft.spec.pipeline import load_pipeline
 
-        return build(load_pipeline(path))
+        return build(load_pipeline(path, site=site), trace)
 
     def validate(self) -> None:
         """Raises PipelineError when the nodes make no pipeline. Opens nothing."""
         self.graph.check()
 
-    def start(self) -> Run:
-        """Run it on threads of its own and return at once. A pipeline may run again when it has ended."""
-        run = Run(self.graph, name=self.name, drain_s=self._drain_s, abort_s=self._abort_s)
-        return run.start()
+    def function(self, name: str) -> FunctionNode:
+        """One of its functions; its ``open`` is what ``Run.swap`` takes. Raises UsageError for another name."""
+        functions = {node.name: node for node in self.graph.functions}
+        if name not in functions:
+            cure = did_you_mean(name, functions) or f"its functions are {', '.join(functions) or 'none'}"
+            raise UsageError(f"the pipeline has no function '{name}'", where=self.name, cure=cure)
+        return functions[name]
+
+    def start(self, *, metrics: Metrics | None = None, spans: Spans | None = None) -> Run:
+        """Run it on threads of its own and return at once. A pipeline may run again when it has ended.
+
+        ``metrics`` tells of it from now on, and ``spans`` records what happens to its frames.
+        """
+        return self._run(metrics, spans).start()
+
+    def _run(self, metrics: Metrics | None, spans: Spans | None) -> Run:
+        after = None if self.site is None else self.site.close
+        run = Run(self.graph, name=self.name, drain_s=self._drain_s, abort_s=self._abort_s, after=after, spans=spans)
+        if metrics is not None:
+            metrics.watch(run)
+        return run
 
     def run(
         self,
@@ -85,15 +121,17 @@ class Pipeline:
         *,
         check: bool = True,
         progress_s: float = PROGRESS_S,
+        metrics: Metrics | None = None,
+        spans: Spans | None = None,
     ) -> Summary:
         """Run it to its end, or until SIGINT or SIGTERM if this is the main thread.
 
         ``progress`` is called every ``progress_s`` seconds and once at the end, on this thread. The summary is
         written to ``summary_path`` whatever happened. With ``check`` the error that ended the pipeline is raised;
-        without, it is in the summary.
+        without, it is in the summary. ``metrics`` and ``spans`` as in :meth:`start`.
         """
         place = None if summary_path is None else _checked(Path(summary_path))
-        run = Run(self.graph, name=self.name, drain_s=self._drain_s, abort_s=self._abort_s)
+        run = self._run(metrics, spans)
         with stopped_by_signals(run), run:
             # Never for ever: a signal that comes just as this thread begins to wait is only seen when it wakes.
             while not run.wait(progress_s):

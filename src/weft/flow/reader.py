@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from threading import Thread
+from typing import Protocol
 
 from weft.core.clock import monotonic
 from weft.core.frame import Frame
-from weft.core.protocols import Source
+from weft.core.protocols import Source, WatchedSource
 from weft.flow.control import Control
 from weft.flow.faults import log
 from weft.flow.graph import SourceNode
@@ -15,6 +16,44 @@ from weft.flow.items import Item, Origin
 from weft.flow.queues import FrameQueue
 from weft.flow.routes import Routes
 from weft.flow.thread import StageThread
+
+
+class Naming(Protocol):
+    """How the frames of a source are called."""
+
+    def name(self, frame: Frame) -> Origin:
+        """Give the frame its stream and source; what its order is kept by."""
+
+
+class OneStream:
+    """All frames of a source belong to one stream and are called after the source."""
+
+    def __init__(self, source: str, stream: str, *, live: bool) -> None:
+        self._source = source
+        self._stream = stream
+        self._origin = Origin(source, live)
+
+    def name(self, frame: Frame) -> Origin:
+        """Call it after the source."""
+        frame.stream, frame.source = self._stream, self._source
+        return self._origin
+
+
+class ManyStreams:
+    """Frames keep the stream and the source they come with, and each of these is in an order of its own."""
+
+    def __init__(self, *, live: bool) -> None:
+        self._live = live
+
+    def name(self, frame: Frame) -> Origin:
+        """Only a frame without a source is called after its stream."""
+        frame.source = frame.source or frame.stream
+        return Origin(f"{frame.stream} of {frame.source}", self._live)
+
+
+def naming_of(node: SourceNode, *, live: bool) -> Naming:
+    """How the frames of a node are called."""
+    return ManyStreams(live=live) if node.patterns else OneStream(node.name, node.emits[0], live=live)
 
 
 class SourceThread(StageThread):
@@ -32,6 +71,7 @@ class SourceThread(StageThread):
         """Open the source, wait for everyone else, read it to its end."""
         try:
             source = self.source = self._node.open()
+            self.using(source)
             with self.closing(source):
                 self.length = source.length
                 self.ready()
@@ -42,6 +82,12 @@ class SourceThread(StageThread):
             self.keep_counters(self.source)
             if self._queue is not None:
                 self._queue.close()
+
+    @property
+    def standing(self) -> tuple[str, str]:
+        """The state of a source that may die, and its trouble; both empty for others. From any thread."""
+        source = self.source
+        return (source.state, source.trouble) if isinstance(source, WatchedSource) else ("", "")
 
     def close_early(self) -> None:
         """End a read that waits for a camera; called by the supervisor when the pipeline stops."""
@@ -57,7 +103,7 @@ class SourceThread(StageThread):
     def _read(self, source: Source) -> None:
         frames = source.frames()
         try:
-            self._pump(frames, Origin(self.stage, source.live))
+            self._pump(frames, naming_of(self._node, live=source.live))
         except Exception:
             # What a source raises because it was closed under its reader is no news.
             if not self._control.stopping:
@@ -66,19 +112,18 @@ class SourceThread(StageThread):
             if isinstance(frames, Generator):
                 frames.close()
 
-    def _pump(self, frames: Iterator[Frame], origin: Origin) -> None:
-        (stream,) = self._node.emits
-        queues = self._routes.to(stream) if self._queue is None else (self._queue,)
+    def _pump(self, frames: Iterator[Frame], naming: Naming) -> None:
+        own = None if self._queue is None else (self._queue,)
         meter = self.meter
         began = monotonic()
         for frame in frames:
             entered = monotonic()
             meter.worked(entered - began)
-            frame.stream, frame.source = stream, self.stage
-            item = Item(frame, origin, entered)
-            for queue in queues:
+            item = Item(frame, naming.name(frame), entered)
+            for queue in own or self._routes.to(frame.stream):
                 queue.put(item)
             meter.out += 1
+            meter.bytes += frame.size
             if self._control.stopping:
                 return
             began = monotonic()
@@ -89,13 +134,14 @@ class DispatchThread(StageThread):
 
     def __init__(self, node: SourceNode, control: Control, routes: Routes, queue: FrameQueue) -> None:
         super().__init__(node.name, 1, control)
-        self._queues = routes.to(*node.emits)
+        self._routes = routes
         self._queue = queue
 
     def work(self) -> None:
         """Take and put until the source has ended."""
         self.ready()
         while (item := self._queue.get()) is not None:
-            for queue in self._queues:
+            for queue in self._routes.to(item.frame.stream):
                 queue.put(item)
             self.meter.out += 1
+            self.meter.bytes += item.frame.size

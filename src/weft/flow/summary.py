@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 
 from weft.core.errors import OutputError, WeftError
@@ -12,6 +13,7 @@ from weft.core.units import format_duration
 from weft.flow.queues import QueueCounts
 from weft.flow.reader import SourceThread
 from weft.flow.stats import Histogram, Meter, Quantiles
+from weft.flow.thread import REPLACED, added
 from weft.flow.wiring import Kind, Stage
 
 RUNNING = "running"
@@ -37,7 +39,13 @@ class StageSummary:
         queue: its queue's depth, peak and size; all 0 for a source without one.
         length: frames a source will give, where that is known.
         errors: per class of error, how many frames, and what the first one said.
-        counters: what a source or sink counted itself, once it is closed.
+        counters: what a source, handler or sink counted itself.
+        swaps: how often a new version of the function took over.
+        digest: SHA-256 of the module at work, where the function has one.
+        bytes_out: bytes of the payloads it passed on, where those were encoded; for a sink, of those it wrote.
+        replaced: instances of the function that were thrown away after a failure.
+        state: what a source that may die, such as a camera, is doing; empty for others.
+        trouble: why it gives no frames; empty while it does.
     """
 
     name: str
@@ -56,6 +64,12 @@ class StageSummary:
     length: int | None = None
     errors: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     counters: Mapping[str, int] = field(default_factory=dict)
+    swaps: int = 0
+    digest: str = ""
+    bytes_out: int = 0
+    replaced: int = 0
+    state: str = ""
+    trouble: str = ""
 
     def to_dict(self) -> dict[str, object]:
         """Plain data for JSON: durations in milliseconds where the key says ``_ms``."""
@@ -64,6 +78,7 @@ class StageSummary:
             "kind": self.kind,
             "in": self.frames_in,
             "out": self.frames_out,
+            "bytes": self.bytes_out,
             "dropped": self.dropped,
             "failed": self.failed,
             "retried": self.retried,
@@ -79,7 +94,17 @@ class StageSummary:
         out["errors"] = {kind: {"count": count, "first": first} for kind, (count, first) in self.errors.items()}
         if self.counters:
             out["counters"] = dict(self.counters)
-        return out
+        if self.kind == "function":
+            out["swaps"] = self.swaps
+            out["replaced"] = self.replaced
+        if self.digest:
+            out["digest"] = self.digest
+        return out | self.standing()
+
+    def standing(self) -> dict[str, str]:
+        """State and trouble, where it has them."""
+        found = {"state": self.state, "trouble": self.trouble}
+        return {key: text for key, text in found.items() if text}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +166,8 @@ def summarise(stage: Stage) -> StageSummary:
     meters = [thread.meter for thread in stage.threads]
     queue = stage.queue.counts() if stage.queue is not None else QueueCounts()
     first = stage.threads[0]
+    state, trouble = first.standing if isinstance(first, SourceThread) else ("", "")
+    counters = reduce(added, (thread.counters for thread in stage.threads))
     return StageSummary(
         name=stage.name,
         kind=stage.kind,
@@ -155,9 +182,15 @@ def summarise(stage: Stage) -> StageSummary:
         latency=Histogram.merged(meter.latency for meter in meters),
         end_to_end=Histogram.merged([first.meter.end_to_end] if stage.kind == "sink" else []),
         queue=queue,
+        state=state,
+        trouble=trouble,
         length=first.length if isinstance(first, SourceThread) else None,
         errors=_errors(meters),
-        counters=first.counters,
+        counters={name: number for name, number in counters.items() if name != REPLACED},
+        swaps=0 if stage.roster is None else stage.roster.swaps,
+        digest="" if stage.roster is None else stage.roster.digest,
+        bytes_out=meters[-1].bytes if stage.kind == "source" else sum(meter.bytes for meter in meters),
+        replaced=counters.get(REPLACED, 0),
     )
 
 

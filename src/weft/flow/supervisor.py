@@ -15,6 +15,7 @@ from weft.flow.faults import log
 from weft.flow.reader import SourceThread
 from weft.flow.thread import StageThread
 from weft.flow.wiring import Stage
+from weft.flow.worker import FunctionThread
 
 DRAIN_S = 10.0
 ABORT_S = 5.0
@@ -62,8 +63,8 @@ class Supervisor:
         match self._control.next(left):
             case Ready(thread):
                 self._started(thread)
-            case Failed(error):
-                self._fail(error)
+            case Failed(error, counted):
+                self._fail(error, counted=counted)
             case Finished(thread):
                 self._finished(thread)
             case Stop(reason, now, urgent):
@@ -91,16 +92,17 @@ class Supervisor:
         self._starting.discard(thread)
         self._alive.pop(thread).finish_thread()
 
-    def _fail(self, error: WeftError) -> None:
+    def _fail(self, error: WeftError, *, counted: bool = False) -> None:
         if self.error is None:
             self.error = error
-        else:
+        elif not counted:
             log.warning("and then: %s", error)
         self._drain()
 
     def _stop(self, reason: str, *, now: bool) -> None:
         if not self._ending:
             self._reason = reason
+            log.info("%s: finishing what is under way; a second signal gives it up", reason)
             self._drain()
         if now:
             self._abort()
@@ -120,10 +122,13 @@ class Supervisor:
         """Give up what is queued; what is being worked on has ``abort_s`` to end."""
         if self._aborted:
             return
-        self._aborted = True
+        self._aborted = self._control.aborting = True
         self._deadline = monotonic() + self._abort_s
         for stage in self._stages:
             stage.abort()
+        for thread in self._alive:
+            if isinstance(thread, FunctionThread):
+                thread.stop_handler()
 
     def _too_late(self) -> None:
         if not self._aborted:

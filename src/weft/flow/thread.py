@@ -18,6 +18,26 @@ class _Closes(Protocol):
     def close(self) -> None: ...
 
 
+REPLACED = "replaced"
+"""Among counters: how many instances a handler threw away after a failure."""
+
+
+def counted(thing: object) -> dict[str, int]:
+    """What a source, handler or sink counted itself: ``counters``, a dataclass or a mapping, and ``replaced``."""
+    counters = getattr(thing, "counters", None)
+    if is_dataclass(counters) and not isinstance(counters, type):
+        out = asdict(counters)
+    else:
+        out = dict(counters) if isinstance(counters, Mapping) else {}
+    replaced = getattr(thing, "replaced", 0)
+    return {**out, REPLACED: replaced} if isinstance(replaced, int) and replaced else out
+
+
+def added(some: Mapping[str, int], others: Mapping[str, int]) -> dict[str, int]:
+    """Two sets of counters as one."""
+    return {**some, **{name: some.get(name, 0) + number for name, number in others.items()}}
+
+
 class StageThread(Thread, ABC):
     """One thread of a stage. Whatever is raised on it is reported to the supervisor and ends the pipeline.
 
@@ -26,14 +46,13 @@ class StageThread(Thread, ABC):
     Attributes:
         stage: the node's name.
         meter: what it counts.
-        counters: what its source or sink counted itself, once that is closed.
     """
 
     def __init__(self, stage: str, replica: int, control: Control) -> None:
         super().__init__(name=f"weft:{stage}#{replica}", daemon=True)
         self.stage = stage
         self.meter = Meter()
-        self.counters: Mapping[str, int] = {}
+        self._books: tuple[Mapping[str, int], object] = {}, None
         self._control = control
 
     def run(self) -> None:
@@ -57,11 +76,20 @@ class StageThread(Thread, ABC):
         """Tell the supervisor that the pipeline must end."""
         self._control.post(Failed(unexpected(error, where=self.stage)))
 
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """What its source, handler or sink counted itself, with those before it. From any thread."""
+        kept, thing = self._books
+        return kept if thing is None else added(kept, counted(thing))
+
+    def using(self, thing: object) -> None:
+        """From now on this is the source, handler or sink whose counters are looked at."""
+        self._books = self._books[0], thing
+
     def keep_counters(self, thing: object) -> None:
-        """What a source or sink counted itself, in a dataclass called ``counters``."""
-        counters = getattr(thing, "counters", None)
-        if is_dataclass(counters) and not isinstance(counters, type):
-            self.counters = asdict(counters)
+        """The thing is not used any more: what it counted stays."""
+        # In one step: who looks meanwhile must not see the numbers go down.
+        self._books = added(self._books[0], counted(thing)), None
 
     @contextmanager
     def closing(self, thing: _Closes) -> Iterator[None]:

@@ -11,6 +11,7 @@ from weft.flow.graph import Consumer, FunctionNode, Graph, Node, SinkNode, Sourc
 from weft.flow.order import DirectLane, Lane, OrderedLane
 from weft.flow.queues import FrameQueue
 from weft.flow.reader import DispatchThread, SourceThread
+from weft.flow.roster import Roster
 from weft.flow.routes import Routes
 from weft.flow.thread import StageThread
 from weft.flow.worker import FunctionThread
@@ -29,6 +30,7 @@ class Stage:
         running: how many of its threads have not finished.
         feeding: how many of the stages that feed its queue have not finished; the queue closes at 0.
         consumers: the stages it feeds.
+        roster: the versions of a function.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Stage:
     consumers: list[Stage]
     running: int
     feeding: int = 0
+    roster: Roster | None = None
 
     def finish_thread(self) -> None:
         """Note that one of its threads ended; with the last one, close the queues nobody else feeds."""
@@ -77,8 +80,11 @@ def _stage(node: Node, control: Control, queues: Mapping[Consumer, FrameQueue], 
     if isinstance(node, SinkNode):
         return Stage(node.name, "sink", [SinkThread(node, control, queue)], queue, None, [], 1)
     lane = _lane(node, queue, routes)
-    threads = [FunctionThread(node, replica, control, queue, lane) for replica in range(node.replicas)]
-    return Stage(node.name, "function", threads, queue, lane, [], node.replicas)
+    roster = Roster(node.name, lane, node.replicas)
+    threads = [FunctionThread(node, replica, control, queue, lane, roster) for replica in range(node.replicas)]
+    for thread in threads[1:]:
+        thread.meter.told = threads[0].meter.told
+    return Stage(node.name, "function", threads, queue, lane, [], node.replicas, roster=roster)
 
 
 def _source(node: SourceNode, control: Control, routes: Routes) -> Stage:

@@ -24,6 +24,7 @@ class SinkThread(StageThread):
     def work(self) -> None:
         """Make the sink, write until there are no more frames, finish it."""
         sink = self._node.open()
+        self.using(sink)
         try:
             self._use(sink)
         finally:
@@ -50,6 +51,7 @@ class SinkThread(StageThread):
                 log.warning("frame %d of '%s' cannot be written: %s", item.frame.sequence, item.frame.stream, error)
         else:
             self.meter.out += 1
+            self.meter.bytes += item.frame.size
         ended = monotonic()
         self.meter.worked(ended - began)
         self.meter.end_to_end.record(self._age(item, ended))

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 import av
 
+from weft.core.address import redacted
 from weft.core.errors import MediaError, NotFoundError, UnavailableError, WeftError
-
-_SECRET = re.compile(r"//[^/\s]*@")
-
-
-def redacted(url: str) -> str:
-    """A URL without the user and password it may hold, for messages and logs."""
-    return _SECRET.sub("//…@", url)
 
 
 def input_error(error: av.error.FFmpegError, where: str, what: str = "") -> WeftError:

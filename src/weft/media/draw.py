@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ import numpy as np
 
 from weft.core.picture import Pixels
 from weft.media.results import Box, Label, Results
+from weft.media.tags import Area, TagPlaces
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
@@ -46,24 +49,36 @@ def colour_of(label: str) -> Colour:
 def draw_results(pixels: Pixels, results: Results) -> Pixels:
     """A copy of ``pixels`` (u8 [height, width, 3], RGB) with boxes, tags and the panel of labels drawn on it.
 
-    The strongest boxes are drawn last, on top; the panel shows the ``MAX_PANEL_LABELS`` strongest labels.
+    The strongest boxes are drawn last, on top, and their tags find their place first; tags stay inside the picture and
+    apart from each other as far as there is room. The panel shows the ``MAX_PANEL_LABELS`` strongest labels.
     """
     from PIL import Image, ImageDraw
 
     image = Image.fromarray(pixels)
-    pen = ImageDraw.Draw(image)
-    style = _Style(*image.size)
-    for box in sorted(results.boxes, key=lambda box: box.score or 0.0):
-        style.draw_box(pen, box)
-    style.draw_labels(pen, sorted(results.labels, key=lambda label: -(label.score or 0.0))[:MAX_PANEL_LABELS])
+    style = _Style(ImageDraw.Draw(image), *image.size)
+    boxes = sorted(results.boxes, key=lambda box: box.score or 0.0)
+    labels = sorted(results.labels, key=lambda label: -(label.score or 0.0))[:MAX_PANEL_LABELS]
+    for box in boxes:
+        style.draw_outline(box)
+    for tag in reversed(style.tags(boxes, labels)):
+        style.draw_tag(tag)
+    style.draw_panel(labels)
     return np.asarray(image)
 
 
-class _Style:
-    """Sizes that follow the picture's: line width, font, padding."""
+@dataclass(frozen=True, slots=True)
+class _Tag:
+    words: str
+    colour: Colour
+    area: Area
 
-    def __init__(self, width: int, height: int) -> None:
+
+class _Style:
+    """A pen with sizes that follow the picture's: line width, font, padding."""
+
+    def __init__(self, pen: ImageDraw, width: int, height: int) -> None:
         shorter = min(width, height)
+        self.pen = pen
         self.width, self.height = width, height
         self.line = max(1, round(shorter / 180))
         self.font = _font(max(10, round(shorter / 24)))
@@ -71,31 +86,51 @@ class _Style:
         ascent = self.font.getbbox("Ag")
         self.row = round(ascent[3] + 2 * self.padding)
 
-    def draw_box(self, pen: ImageDraw, box: Box) -> None:
-        """The rectangle and its tag, above it or, where there is no room, inside."""
-        left, top = round(box.corners[0] * (self.width - 1)), round(box.corners[1] * (self.height - 1))
-        right, bottom = round(box.corners[2] * (self.width - 1)), round(box.corners[3] * (self.height - 1))
-        colour = colour_of(box.label)
-        pen.rectangle((left, top, right, bottom), outline=colour, width=self.line)
-        text = _words(box)
-        if not text:
-            return
-        span = round(pen.textlength(text, font=self.font)) + 2 * self.padding
-        left = max(0, min(left, self.width - span))
-        top = top - self.row if top >= self.row else top
-        pen.rectangle((left, top, left + span, top + self.row), fill=colour)
-        pen.text((left + self.padding, top + self.padding), text, fill=_ink(colour), font=self.font)
+    def draw_outline(self, box: Box) -> None:
+        """The rectangle."""
+        self.pen.rectangle(self._area(box), outline=colour_of(box.label), width=self.line)
 
-    def draw_labels(self, pen: ImageDraw, labels: list[Label]) -> None:
+    def tags(self, boxes: Sequence[Box], labels: Sequence[Label]) -> list[_Tag]:
+        """The tags of ``boxes``, the weakest of which comes first, in the order of their strength."""
+        places = TagPlaces(self.width, self.height)
+        if labels:
+            places.take(self._panel(labels))
+        return [
+            _Tag(words, colour_of(box.label), places.place(self._area(box), self._span(words), self.row))
+            for box in reversed(boxes)
+            if (words := _words(box))
+        ]
+
+    def draw_tag(self, tag: _Tag) -> None:
+        """What a box shows, on its colour."""
+        left, top, _, _ = tag.area
+        self.pen.rectangle(tag.area, fill=tag.colour)
+        self._write(left + self.padding, top + self.padding, tag.words, _ink(tag.colour))
+
+    def draw_panel(self, labels: Sequence[Label]) -> None:
         """The label list, top left and just wide enough, each with a bar of its colour."""
         if labels:
-            widest = max(self.font.getlength(_words(label)) for label in labels)
-            pen.rectangle((0, 0, widest + 5 * self.padding, len(labels) * self.row + self.padding), fill=_DARK)
+            self.pen.rectangle(self._panel(labels), fill=_DARK)
         for index, label in enumerate(labels):
             top = index * self.row + self.padding
             bar = (self.padding, top + self.padding, 2 * self.padding, top + self.row - self.padding)
-            pen.rectangle(bar, fill=colour_of(label.label))
-            pen.text((3 * self.padding, top + self.padding), _words(label), fill=_LIGHT, font=self.font)
+            self.pen.rectangle(bar, fill=colour_of(label.label))
+            self._write(3 * self.padding, top + self.padding, _words(label), _LIGHT)
+
+    def _write(self, left: int, top: int, words: str, colour: Colour) -> None:
+        self.pen.text((left, top), words, fill=colour, font=self.font)
+
+    def _area(self, box: Box) -> Area:
+        left, top, right, bottom = box.corners
+        across, down = self.width - 1, self.height - 1
+        return round(left * across), round(top * down), round(right * across), round(bottom * down)
+
+    def _span(self, words: str) -> int:
+        return round(self.font.getlength(words)) + 2 * self.padding
+
+    def _panel(self, labels: Sequence[Label]) -> Area:
+        widest = max(self.font.getlength(_words(label)) for label in labels)
+        return 0, 0, round(widest + 5 * self.padding), len(labels) * self.row + self.padding
 
 
 def _words(item: Box | Label) -> str:

@@ -107,11 +107,11 @@ def picture_from_array(array: Pixels) -> LazyPicture:
     return LazyPicture(ArrayRaster(array))
 
 
-def picture_from_video(frame: av.VideoFrame) -> LazyPicture:
-    """A picture over a decoded video frame."""
+def picture_from_video(frame: av.VideoFrame, rotation: int | None = None) -> LazyPicture:
+    """A picture over a decoded video frame; ``rotation`` (in degrees) for one that lost its display matrix."""
     from weft.media.video_raster import VideoRaster
 
-    return LazyPicture(VideoRaster(frame))
+    return LazyPicture(VideoRaster(frame, rotation))
 
 
 def picture_of(frame: Frame) -> Picture:

@@ -46,14 +46,15 @@ class VideoRaster:
 
     original = None
 
-    def __init__(self, frame: av.VideoFrame) -> None:
+    def __init__(self, frame: av.VideoFrame, rotation: int | None = None) -> None:
         self._frame = frame
+        self._rotation = rotation
         self.size = (frame.width, frame.height)
 
     @property
     def turn(self) -> Turn:
-        """What the stream's display matrix asks for."""
-        return video_turn(self._frame.rotation)
+        """What the stream's display matrix asks for; ``rotation`` where the frame came without one."""
+        return video_turn(self._frame.rotation if self._rotation is None else self._rotation)
 
     def pixels(self, width: int, height: int, pixel_format: PixelFormat) -> Pixels:
         """As the protocol says; raises MediaError when libswscale cannot convert."""

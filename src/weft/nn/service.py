@@ -16,6 +16,7 @@ from weft.nn.cache import CacheStats, SharedCache
 from weft.nn.formats import Format
 from weft.nn.loaded import LoadedModel
 from weft.nn.source import Source, Sources
+from weft.nn.usage import Watch
 
 DEFAULT_MAX_IDLE_BYTES = 512 * 2**20
 _PLANS = 256
@@ -36,9 +37,13 @@ class ModelService:
     Models are told apart by their content's digest, engine, device, precision and threads. One that somebody
     holds is never unloaded; those that nobody holds are kept up to ``max_idle_bytes`` of model files, the ones
     used longest ago let go first. ``stats`` counts all of that. Safe to use from many threads.
+
+    Attributes:
+        watch: who is told of each inference.
     """
 
     def __init__(self, max_idle_bytes: int = DEFAULT_MAX_IDLE_BYTES) -> None:
+        self.watch = Watch()
         self._sources = Sources()
         self._auto = AutoEngine()
         self._sessions: SharedCache[Session] = SharedCache(max_idle_bytes)
@@ -68,6 +73,11 @@ class ModelService:
         """How many models were loaded, found, let go, and how many are kept now."""
         return self._sessions.stats()
 
+    def loaded(self) -> list[LoadedModel]:
+        """The models somebody holds now."""
+        found = (reference() for reference in self._models.valuerefs())  # a list made in one step; others may add
+        return [model for model in found if model is not None]
+
     def forget(self, digest: str) -> int:
         """Let the models with a digest go; how many there were. Whoever holds one may go on using it."""
         return self._sessions.forget(lambda key: isinstance(key, tuple) and key[0] == digest)
@@ -86,7 +96,7 @@ class ModelService:
         key = (source.name, options, id(session))
         model = self._models.get(key)
         if model is None:
-            model = self._models[key] = LoadedModel(_info(source, options, plan, session), session)
+            model = self._models[key] = LoadedModel(_info(source, options, plan, session), session, self.watch)
         return model
 
     def _plan(self, source: Source, options: ModelOptions) -> Plan:

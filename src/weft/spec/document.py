@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from weft.core.errors import DocumentError, Problem
 from weft.spec.reader import Parsed, Path
+from weft.spec.values import Part
 from weft.spec.wording import explain
 
 MAX_PROBLEMS = 100
@@ -20,6 +22,32 @@ Check = Callable[[Mapping[str, Any]], Iterable[Mistake]]
 """A check across a whole document. It gets the plain data as written, which may be wrong in any way."""
 
 M = TypeVar("M", bound=BaseModel)
+
+
+class Document(Part):
+    """Base of whole documents: they know the folder their file names are relative to, and their lines."""
+
+    _folder: pathlib.Path = PrivateAttr(default=pathlib.Path())
+    _written: Parsed = PrivateAttr(default_factory=Parsed)
+
+    @property
+    def folder(self) -> pathlib.Path:
+        """The folder file names are relative to."""
+        return self._folder
+
+    def problem(self, path: Path, message: str, cure: str = "") -> Problem:
+        """A mistake found later, with the line it stands on."""
+        return self._written.problem(path, message, cure)
+
+    def resolve(self, path: str) -> pathlib.Path:
+        """A path as written in the document, made absolute or relative to the process."""
+        return self._folder / path
+
+    def placed(self, folder: pathlib.Path, written: Parsed) -> Self:
+        """The same document, which knows the folder its file names are relative to and the lines it came from."""
+        self._folder = folder
+        self._written = written
+        return self
 
 
 def parse_document(parsed: Parsed, model: type[M], *, where: str = "", checks: Iterable[Check] = ()) -> M:

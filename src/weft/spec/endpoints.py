@@ -6,10 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from weft.spec.values import AsTuple, FilePath, Part, PictureSize, StreamName, StreamPattern, Text
+from weft.spec.cameras import CameraOptions
+from weft.spec.values import AsTuple, FilePath, Part, PictureSize, StreamName, StreamPattern
 
 Overflow = Literal["block", "drop_oldest", "drop_newest"]
 Encoding = Literal["jpeg", "raw"]
+Delivery = Literal["live", "reliable"]
+Scope = Literal["site", "global"]
 MAX_INPUTS = 32
 
 
@@ -36,8 +39,15 @@ class LiveQueue(Queue):
     overflow: Overflow = Field(
         default="drop_oldest",
         description="What happens when the queue is full: `drop_oldest` keeps the newest frames, `drop_newest` the "
-        "ones that wait, `block` makes the device wait.",
+        "ones that wait, `block` makes the source wait, which for a camera means that its decoder drops the oldest.",
     )
+
+
+class StreamQueue(Part):
+    """Where frames of a site's streams wait. Live ones are dropped beyond it, the oldest first, and counted; reliable
+    ones are left with their publisher until there is room."""
+
+    size: int = Field(default=64, ge=1, le=65_536, description="How many frames may wait.")
 
 
 class SourceBase(Part):
@@ -54,24 +64,23 @@ _ENCODING = "`jpeg`: payloads are JPEG, encoded only if somebody reads them. `ra
 
 
 class VideoSource(SourceBase):
-    """The frames of a video file, as fast as they are taken. Never drops a frame."""
+    """The frames of a video file, as fast as they are taken, or no faster than it plays. Never drops a frame."""
 
     type: Literal["video"] = Field(description="`video`.")
     path: FilePath = Field(description="The video file, or an `http(s)://` address of one.")
     loop: bool = Field(default=False, description=_LOOP)
+    realtime: bool = Field(default=False, description="Give each frame when its time in the video has come.")
     limit: int | None = Field(default=None, ge=1, description=_LIMIT)
     encoding: Encoding = Field(default="jpeg", description=_ENCODING)
 
 
-class CameraSource(SourceBase):
-    """A camera of this machine or on the network. It is live: frames nobody is ready for are dropped and counted."""
+class CameraSource(SourceBase, CameraOptions):
+    """A camera of this machine or on the network. It is live: frames nobody is ready for are dropped and counted.
+
+    One that is not there, goes silent or dies is tried again and again.
+    """
 
     type: Literal["camera"] = Field(description="`camera`.")
-    device: Text = Field(
-        default="/dev/video0", min_length=1, description="A device file, its number, or an `rtsp://` address."
-    )
-    size: PictureSize | None = Field(default=None, description="The picture size to ask for, like `640x480`.")
-    fps: float | None = Field(default=None, gt=0, le=1000, description="Frames per second to ask for.")
     limit: int | None = Field(default=None, ge=1, description=_LIMIT)
     encoding: Encoding = Field(default="jpeg", description=_ENCODING)
     queue: LiveQueue = Field(default_factory=LiveQueue, description="Where frames wait as they arrive.")
@@ -103,6 +112,33 @@ class LinesSource(SourceBase):
 
     type: Literal["lines"] = Field(description="`lines`.")
     path: FilePath = Field(description="The text file, or `-` for standard input.")
+    limit: int | None = Field(default=None, ge=1, description=_LIMIT)
+
+
+class StreamSource(Part):
+    """The streams of the site that fit a pattern. The frames keep their stream's and their source's name.
+
+    Streams that the document itself emits are not among them. It needs a site to join: `streams:`, or
+    `weft run --connect`.
+    """
+
+    type: Literal["stream"] = Field(description="`stream`.")
+    pattern: StreamPattern = Field(description="The streams it takes: a name, or a pattern such as `cam/*`.")
+    queue: StreamQueue = Field(default_factory=StreamQueue, description="Where frames wait as they arrive.")
+    latest: bool = Field(default=True, description="Begin with the last frame of streams that keep it.")
+    limit: int | None = Field(default=None, ge=1, description=_LIMIT)
+
+
+class RecordingSource(Part):
+    """What `weft record` wrote, at the pace at which it came. Frames keep their stream's and their source's name."""
+
+    type: Literal["recording"] = Field(description="`recording`.")
+    path: FilePath = Field(description="The recording.")
+    streams: Annotated[tuple[StreamPattern, ...], AsTuple] = Field(
+        default=("**",), min_length=1, max_length=MAX_INPUTS, description="The streams to take from it; patterns, too."
+    )
+    speed: float = Field(default=1.0, ge=0, le=1000, description="How many times as fast; 0 is as fast as it is taken.")
+    loop: bool = Field(default=False, description=_LOOP)
     limit: int | None = Field(default=None, ge=1, description=_LIMIT)
 
 
@@ -154,6 +190,28 @@ class DirectorySink(SinkBase):
     path: FilePath = Field(description="The folder to write to; made if absent.")
 
 
+DELIVERY = (
+    "`live`: the newest frames win, what is dropped is counted. `reliable`: in order, and what was lost on the way is "
+    "sent again."
+)
+LATEST = "Who takes the stream later begins with its last frame."
+KEEP = "How many frames of a `reliable` stream can be sent again; of these, 256 MiB at most."
+SCOPE = "`site`: the stream stays within its site. `global`: all sites that are joined may take it."
+
+
+class StreamSink(SinkBase):
+    """Publishes what it takes to the site, each stream under its own name.
+
+    It needs a site to join: `streams:`, or `weft run --connect`.
+    """
+
+    type: Literal["stream"] = Field(description="`stream`.")
+    delivery: Delivery = Field(default="live", description=DELIVERY)
+    latest: bool = Field(default=False, description=LATEST)
+    scope: Scope = Field(default="site", description=SCOPE)
+    keep: int = Field(default=1024, ge=1, le=1_000_000, description=KEEP)
+
+
 def type_tag(value: Any) -> str | None:
     """The tag of a source or sink: its ``type`` in angle brackets."""
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
@@ -165,7 +223,9 @@ Source = Annotated[
     | Annotated[CameraSource, Tag("<camera>")]
     | Annotated[PicturesSource, Tag("<pictures>")]
     | Annotated[PatternSource, Tag("<pattern>")]
-    | Annotated[LinesSource, Tag("<lines>")],
+    | Annotated[LinesSource, Tag("<lines>")]
+    | Annotated[StreamSource, Tag("<stream>")]
+    | Annotated[RecordingSource, Tag("<recording>")],
     Discriminator(type_tag),
 ]
 """Where frames enter, by ``type``."""
@@ -174,7 +234,8 @@ Sink = Annotated[
     Annotated[ConsoleSink, Tag("<console>")]
     | Annotated[JsonLinesSink, Tag("<jsonl>")]
     | Annotated[VideoSink, Tag("<video>")]
-    | Annotated[DirectorySink, Tag("<directory>")],
+    | Annotated[DirectorySink, Tag("<directory>")]
+    | Annotated[StreamSink, Tag("<stream>")],
     Discriminator(type_tag),
 ]
 """Where frames leave, by ``type``."""

@@ -17,9 +17,10 @@ from weft.spec.endpoints import MAX_INPUTS, Queue
 from weft.spec.values import AsTuple, Duration, FilePath, Part, Size, StreamName, StreamPattern, Text, mistake
 
 MAX_OUTPUTS = 16
-Abi = Literal["auto", "command", "stdio", "reactor", "yomo", "bindgen"]
+Abi = Literal["auto", "command", "stdio", "reactor", "component", "yomo", "bindgen"]
 
 _LIMITS = core.Limits()
+_STATE = core.StateGrant(Path())
 _CAPABILITIES = "; ".join(f"`{name}`, {text}" for name, text in core.CAPABILITIES.items())
 
 
@@ -27,8 +28,8 @@ def _short_model(value: Any) -> Any:
     return {"path": value} if isinstance(value, str) else value
 
 
-class ModelUse(Part):
-    """A model a function may load by name. A path alone is short for `{path: …}`."""
+class ModelFile(Part):
+    """A model and what runs it. A path alone is short for `{path: …}`."""
 
     path: FilePath = Field(description="The model file (ONNX, TFLite, OpenVINO IR, TensorFlow) or SavedModel folder.")
     engine: str | None = Field(
@@ -43,6 +44,15 @@ class ModelUse(Part):
         default="f32", description="What the engine computes in; an engine that cannot says so."
     )
     threads: int = Field(default=0, ge=0, le=1024, description="Threads of one inference; 0 is one per core.")
+
+    def options(self) -> ModelOptions:
+        """The choices as ``weft.nn`` takes them."""
+        return ModelOptions(self.engine, self.device, self.precision, self.threads)
+
+
+class ModelUse(ModelFile):
+    """A model a function may load by name. A path alone is short for `{path: …}`."""
+
     layout: Layout | None = Field(
         default=None, description="What the data of picture inputs really is, for functions whose shapes say otherwise."
     )
@@ -54,7 +64,7 @@ class ModelUse(Part):
     )
 
     def options(self) -> ModelOptions:
-        """The choices as ``weft.nn`` takes them."""
+        """As :meth:`ModelFile.options`, with the layout and the inner outputs."""
         return ModelOptions(self.engine, self.device, self.precision, self.threads, self.layout, self.outputs)
 
 
@@ -91,6 +101,31 @@ def _capability(name: str) -> str:
     return name
 
 
+def _short_state(value: Any) -> Any:
+    return {"size": value} if isinstance(value, int | str) and not isinstance(value, bool) else value
+
+
+class StateUse(Part):
+    """Values that a function keeps from one frame to the next, and from one run to the next.
+
+    A size alone is short for `{size: …}`.
+    """
+
+    size: Size = Field(default=_STATE.size, description="Bytes of all its keys and values together, like `1MiB`.")
+    path: FilePath | None = Field(
+        default=None,
+        description="The file it is kept in; functions that name one file share it. If absent, one in this user's "
+        "state folder, named after the pipeline and the function.",
+    )
+    value: Size | None = Field(default=None, description="Bytes of one value; as many as of all if absent.")
+    keys: int = Field(default=_STATE.keys, ge=1, le=2**31, description="How many keys it may have.")
+
+    def grant(self, folder: Path, place: Path) -> core.StateGrant:
+        """The grant as the sandbox takes it: a file relative to ``folder``, or ``place``."""
+        path = place if self.path is None else folder / self.path
+        return core.StateGrant(path, self.size, self.value, self.keys)
+
+
 DirText = Annotated[str, AfterValidator(_dir)]
 Capability = Annotated[str, AfterValidator(_capability)]
 
@@ -105,12 +140,19 @@ class Grants(Part):
     allow: Annotated[tuple[Capability, ...], AsTuple] = Field(
         default=(), max_length=16, description=f"Named capabilities: {_CAPABILITIES}."
     )
+    state: Annotated[
+        StateUse | None, BeforeValidator(_short_state, json_schema_input_type=int | str | StateUse | None)
+    ] = Field(default=None, description="Values it may keep; nothing outlives an instance if absent.")
 
-    def grants(self, folder: Path) -> core.Grants:
-        """The grants as the sandbox takes them; host directories are relative to ``folder``."""
+    def grants(self, folder: Path, place: Path = Path()) -> core.Grants:
+        """The grants as the sandbox takes them; host directories and files are relative to ``folder``.
+
+        ``place`` is where state is kept whose file is not named.
+        """
         dirs = [core.parse_dir(text) for text in self.dirs]
         hosts = tuple(replace(grant, host=folder / grant.host) for grant in dirs)
-        return core.Grants(hosts, MappingProxyType(dict(self.env)), frozenset(self.allow))
+        state = None if self.state is None else self.state.grant(folder, place)
+        return core.Grants(hosts, MappingProxyType(dict(self.env)), frozenset(self.allow), state)
 
 
 class ErrorStream(Part):
@@ -165,11 +207,22 @@ def _short_on_error(value: Any) -> Any:
     return {"then": value} if isinstance(value, str) else value
 
 
-class FunctionSpec(Part):
-    """A WebAssembly module between streams."""
+FORMS = ("wasm", "python", "classify")
+"""The keys that say what a function is; each function has exactly one."""
 
-    wasm: FilePath = Field(
-        description="The module: `.wasm`, `.wat`, `.cwasm` from `weft compile`, or `weft:NAME`, which ships with Weft."
+
+class FunctionSpec(Part):
+    """A function between streams: a module (`wasm`), a Python file (`python`) or a described one (`classify`)."""
+
+    wasm: FilePath | None = Field(
+        default=None,
+        description="The module: `.wasm`, `.wat`, `.cwasm` from `weft compile`, or `weft:NAME`, which ships with Weft.",
+    )
+    python: FilePath | None = Field(
+        default=None, description="A Python file with `def handle(frame)`, run in the sandbox."
+    )
+    classify: FilePath | None = Field(
+        default=None, description="A document that says which model names what is in a picture: no code at all."
     )
     abi: Abi = Field(default="auto", description="How the module is called; `auto` looks at its imports and exports.")
     inputs: Annotated[tuple[StreamPattern, ...], AsTuple] = Field(
@@ -204,3 +257,22 @@ class FunctionSpec(Part):
     on_error: Annotated[
         OnError, BeforeValidator(_short_on_error, json_schema_input_type=Literal["skip", "fail"] | OnError)
     ] = Field(default_factory=OnError, description="What happens to a frame on which it failed.")
+
+    @model_validator(mode="after")
+    def _one_form(self) -> FunctionSpec:
+        given = [form for form in FORMS if getattr(self, form) is not None]
+        if not given:
+            raise mistake("says not what it is", "give it `wasm: FILE`, `python: FILE` or `classify: FILE`")
+        if len(given) > 1:
+            raise mistake(f"has {' and '.join(f'`{form}`' for form in given)}", "keep one")
+        return self
+
+    @property
+    def form(self) -> str:
+        """Which of ``FORMS`` it is."""
+        return next(form for form in FORMS if getattr(self, form) is not None)
+
+    @property
+    def file(self) -> str:
+        """The file it is in, as written."""
+        return str(getattr(self, self.form))

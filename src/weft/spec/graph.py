@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Literal
 
-from weft.core.streams import matches
+from weft.core.streams import matches, overlap
 from weft.spec.endpoints import MAX_INPUTS
 from weft.spec.function import MAX_OUTPUTS
 from weft.spec.values import is_stream_name, is_stream_pattern
 
 Kind = Literal["sources", "functions", "sinks"]
 MAX_STAGES = 128
+MANY = {"stream": "pattern", "recording": "streams"}
+"""The types of sources that emit to streams others named, and the key that says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Stage:
         live: it is a source whose frames may be dropped.
         overflow: what its queue does when it is full.
         complete: False when its outputs are written wrongly and therefore unknown.
+        type: what a source or sink says it is.
     """
 
     kind: Kind
@@ -43,6 +46,12 @@ class Stage:
     live: bool = False
     overflow: str = "block"
     complete: bool = True
+    type: str = ""
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """What it emits to where that is no fixed name: a source of streams that others named."""
+        return self.outputs if self.kind == "sources" and self.type in MANY else ()
 
     @property
     def path(self) -> tuple[str, str]:
@@ -56,16 +65,23 @@ class Stage:
 
 
 class Graph:
-    """Stages joined by streams."""
+    """Stages joined by streams.
 
-    def __init__(self, stages: Sequence[Stage]) -> None:
+    Attributes:
+        producers: the stages by what they emit to: names, and the patterns of sources that emit to many.
+        joined: what nobody here emits is taken from a site.
+    """
+
+    def __init__(self, stages: Sequence[Stage], *, joined: bool = False) -> None:
         self.stages = tuple(stages)
+        self.joined = joined
         self.producers: dict[str, list[Stage]] = {}
+        self._many = [stage for stage in stages if stage.patterns]
         for stage in stages:
             for stream in dict.fromkeys(stage.emits):
                 self.producers.setdefault(stream, []).append(stage)
         self._reads = {stage: self._resolve(stage) for stage in stages}
-        self._feeders = {stage: self._producers_of(streams) for stage, streams in self._reads.items()}
+        self._feeders = {stage: self._producers_of(stage, streams) for stage, streams in self._reads.items()}
 
     def reads(self, stage: Stage) -> tuple[str, ...]:
         """The streams a stage takes, its patterns resolved. A pattern never matches what the stage itself emits."""
@@ -87,7 +103,18 @@ class Graph:
 
     def readers(self, stream: str) -> list[Stage]:
         """The stages that take a stream."""
-        return [stage for stage, streams in self._reads.items() if stream in streams]
+        return [stage for stage, streams in self._reads.items() if any(overlap(stream, read) for read in streams)]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The streams that are emitted here under a fixed name."""
+        return tuple(name for name, stages in self.producers.items() if not all(stage.patterns for stage in stages))
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """The inputs, names and patterns, that nobody here emits."""
+        written = (text for stage in self.stages for _, text in stage.inputs if not self.emitted(stage, text))
+        return tuple(dict.fromkeys(written))
 
     def order(self) -> tuple[Stage, ...]:
         """All stages, every one after those that feed it. Raises graphlib.CycleError."""
@@ -102,7 +129,17 @@ class Graph:
         return ()
 
     def matching(self, stage: Stage, written: str) -> list[str]:
-        """The streams one input of a stage stands for; none where nobody emits such a stream."""
+        """The streams one input of a stage stands for; none where nobody emits such a stream.
+
+        What others name, or may name, stays as it is written.
+        """
+        found = self.emitted(stage, written)
+        return found or ([written] if self.joined else [])
+
+    def emitted(self, stage: Stage, written: str) -> list[str]:
+        """As :meth:`matching`, of what is emitted here."""
+        if any(overlap(written, pattern) for many in self._many for pattern in many.patterns):
+            return [written]
         if "*" not in written:
             return [written] if written in self.producers else []
         return [stream for stream in self.producers if matches(written, stream) and stream not in stage.emits]
@@ -111,13 +148,21 @@ class Graph:
         found = (stream for _, written in stage.inputs for stream in self.matching(stage, written))
         return tuple(dict.fromkeys(found))
 
-    def _producers_of(self, streams: Sequence[str]) -> tuple[Stage, ...]:
-        return tuple(dict.fromkeys(stage for stream in streams for stage in self.producers[stream]))
+    def _producers_of(self, stage: Stage, streams: Sequence[str]) -> tuple[Stage, ...]:
+        return tuple(dict.fromkeys(feeder for stream in streams for feeder in self._who_emits(stage, stream)))
+
+    def _who_emits(self, reader: Stage, read: str) -> Iterator[Stage]:
+        yield from self.producers.get(read, ())
+        if "*" in read:
+            yield from (s for s in self.stages if s is not reader and any(overlap(read, stream) for stream in s.emits))
+        else:
+            yield from (many for many in self._many if any(overlap(read, pattern) for pattern in many.patterns))
 
 
 def graph_of(document: Mapping[str, Any]) -> Graph:
     """The graph of a document's plain data."""
-    return Graph([*_sources(document), *_functions(document), *_sinks(document)])
+    stages = [*_sources(document), *_functions(document), *_sinks(document)]
+    return Graph(stages, joined=isinstance(document.get("streams"), Mapping))
 
 
 def section(document: Mapping[str, Any], kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -130,12 +175,23 @@ def section(document: Mapping[str, Any], kind: str) -> Iterator[tuple[str, Mappi
 
 def _sources(document: Mapping[str, Any]) -> Iterator[Stage]:
     for name, stage in section(document, "sources"):
+        if isinstance(stage.get("type"), str) and stage["type"] in MANY:
+            yield _many(name, stage)
+            continue
         stream = stage.get("stream")
         named = stream is None or _is_name(stream)
         live = stage.get("type") == "camera" or (stage.get("type") == "pattern" and stage.get("realtime") is True)
         default = "drop_oldest" if live else "block"
         outputs = (name if stream is None else stream,) if named else ()
         yield Stage("sources", name, (), outputs, None, live, _overflow(stage, default), named)
+
+
+def _many(name: str, stage: Mapping[str, Any]) -> Stage:
+    kind = stage["type"]
+    written = stage.get(MANY[kind], "**" if kind == "recording" else None)
+    patterns = written if isinstance(written, list | tuple) else [written]
+    fits = tuple(text for text in patterns if isinstance(text, str) and is_stream_pattern(text))
+    return Stage("sources", name, (), fits[:MAX_INPUTS], live=kind == "stream", complete=bool(fits), type=kind)
 
 
 def _functions(document: Mapping[str, Any]) -> Iterator[Stage]:
@@ -148,7 +204,10 @@ def _functions(document: Mapping[str, Any]) -> Iterator[Stage]:
 
 def _sinks(document: Mapping[str, Any]) -> Iterator[Stage]:
     for name, stage in section(document, "sinks"):
-        yield Stage("sinks", name, _inputs(stage), overflow=_overflow(stage))
+        kind = stage.get("type")
+        yield Stage(
+            "sinks", name, _inputs(stage), overflow=_overflow(stage), type=kind if isinstance(kind, str) else ""
+        )
 
 
 def _inputs(stage: Mapping[str, Any]) -> tuple[tuple[int, str], ...]:

@@ -7,6 +7,7 @@ plain ones are mistakes, and nothing is ever constructed from them.
 
 from __future__ import annotations
 
+import pathlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,9 @@ from typing import Any
 
 import yaml
 
-from weft.core.errors import Problem
+from weft.core.errors import InputError, NotFoundError, Problem
+from weft.core.files import read_whole
+from weft.core.suggest import did_you_mean
 from weft.core.units import format_size
 
 MAX_BYTES = 128 * 1024
@@ -55,6 +58,25 @@ def show_path(path: Path) -> str:
     """A path as people read it: ``functions.detect.inputs[0]``; "document" for the whole."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".") or "document"
+
+
+def read_file(path: pathlib.Path) -> bytes:
+    """The bytes of a document's file, a little more than a document may have at most.
+
+    Raises NotFoundError, with the document that was probably meant, and InputError when it cannot be read.
+    """
+    try:
+        return read_whole(path, 4 * MAX_BYTES)
+    except FileNotFoundError:
+        raise NotFoundError("there is no such file", where=str(path), cure=_similar(path)) from None
+    except OSError as error:
+        cure = "name a file that may be read"
+        raise InputError(f"cannot be read: {error.strerror}", where=str(path), cure=cure) from error
+
+
+def _similar(path: pathlib.Path) -> str:
+    documents = sorted(file.name for suffix in ("*.yaml", "*.yml") for file in path.parent.glob(suffix))
+    return did_you_mean(path.name, documents) or "check the path"
 
 
 def read(content: str | bytes) -> Parsed:

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
+
+from weft.spec.classify import ClassifierSpec
 from weft.spec.pipeline import PipelineSpec
 
 
 def pipeline_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of a pipeline document."""
-    schema = PipelineSpec.model_json_schema(mode="validation")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Weft pipeline"}
+    return _schema(PipelineSpec, "Weft pipeline")
+
+
+def classifier_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a classifier's document."""
+    return _schema(ClassifierSpec, "Weft classifier")
+
+
+def _schema(model: type[BaseModel], title: str) -> dict[str, Any]:
+    schema = model.model_json_schema(mode="validation")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}

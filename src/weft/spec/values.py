@@ -104,7 +104,8 @@ def _file_path(path: str) -> str:
     return path
 
 
-def _picture_size(value: Any) -> Any:
+def picture_size(value: Any) -> Any:
+    """Width and height from "640x480"; a mistake for anything else."""
     match = _PICTURE_SIZE.fullmatch(value) if isinstance(value, str) else None
     size = (int(match[1]), int(match[2])) if match else (0, 0)
     if not all(0 < side <= MAX_SIDE for side in size):
@@ -130,7 +131,7 @@ StreamPattern = Annotated[str, AfterValidator(_stream_pattern)]
 """A stream, or a pattern: ``*`` stands for anything within one part, ``**`` for any number of parts."""
 FilePath = Annotated[str, AfterValidator(_file_path)]
 """A file or folder, relative to the document's own folder unless absolute."""
-PictureSize = Annotated[tuple[int, int], BeforeValidator(_picture_size, json_schema_input_type=str)]
+PictureSize = Annotated[tuple[int, int], BeforeValidator(picture_size, json_schema_input_type=str)]
 """Width and height in pixels, written as "640x480"."""
 AsTuple = BeforeValidator(_as_tuple)
 """Put on a ``tuple[X, ...]``: documents hold lists, models hold what cannot change."""

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
+from weft.core.address import redacted
 from weft.core.errors import Problem
 from weft.core.suggest import did_you_mean
 from weft.spec.reader import Parsed, Path
@@ -58,7 +59,7 @@ def _explain(detail: ErrorDetails, model: type[BaseModel], parsed: Parsed) -> Pr
 def _say(detail: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "mistake":
-        return context["message"], context["cure"]
+        return redacted(context["message"]), context["cure"]
     if kind == "missing":
         return "is missing", "add it"
     if kind == "extra_forbidden":
@@ -132,6 +133,7 @@ def _shown(value: Any) -> str:
 
 
 def _short(text: str) -> str:
+    text = redacted(text)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 

@@ -22,6 +22,7 @@ class AssemblyScript(Language):
     name = "assemblyscript"
     title = "AssemblyScript"
     source = "assembly/index.ts"
+    endings = (".json",)
     binding = ("weft.ts",)
 
     def find(self, folder: Path) -> Tool:

@@ -46,12 +46,14 @@ class Language:
         name: what ``--lang`` and ``function.toml`` say.
         title: its name for people.
         source: the file a new function is written in, relative to its folder.
+        endings: of the files a function may be made from, beside that of ``source``.
         binding: the files under ``sdk/NAME`` that a new function gets into its folder ``weft``.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     source: ClassVar[str]
+    endings: ClassVar[tuple[str, ...]] = ()
     binding: ClassVar[tuple[str, ...]]
 
     def find(self, folder: Path) -> Tool:

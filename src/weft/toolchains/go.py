@@ -19,6 +19,7 @@ class Go(Language):
     name = "go"
     title = "Go"
     source = "main.go"
+    endings = (".mod", ".sum", ".s")
     binding = ("go.mod", "weft.go", "nn.go", "raw.go")
 
     def find(self, folder: Path) -> Tool:

@@ -25,6 +25,7 @@ class Rust(Language):
     name = "rust"
     title = "Rust"
     source = "src/lib.rs"
+    endings = (".toml", ".lock")
     binding = ("Cargo.toml", "src/lib.rs", "src/dtype.rs", "src/function.rs", "src/json.rs", "src/nn.rs", "src/raw.rs")
 
     def find(self, folder: Path) -> Tool:

@@ -23,6 +23,7 @@ class C(Language):
     name = "c"
     title = "C"
     source = "function.c"
+    endings = (".h",)
     binding = ("weft.h", "weft_json.h")
     warnings: ClassVar[tuple[str, ...]] = ("-Wall", "-Wextra")
 
@@ -44,6 +45,7 @@ class Zig(Language):
     name = "zig"
     title = "Zig"
     source = "function.zig"
+    endings = (".c", ".h")
     binding = ("weft.zig",)
 
     def find(self, folder: Path) -> Tool:

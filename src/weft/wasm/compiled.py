@@ -32,11 +32,15 @@ _LENGTH = struct.Struct("<I")
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a compiled file was made from: the module's name and SHA-256, and the engine's fingerprint."""
+    """What a compiled file was made from: the module's name and SHA-256, and the engine's fingerprint.
+
+    ``memories`` is how many linear memories a component's modules define; of a core module nothing is noted.
+    """
 
     name: str
     digest: str
     engine: str
+    memories: int = 0
 
 
 def seal(header: Header, code: bytes) -> bytes:
@@ -73,13 +77,13 @@ def _split(data: bytes, where: str) -> tuple[Header, bytes, bytes, bytes]:
 
 
 def _mac(head: bytes, code: bytes) -> bytes:
-    digest = hashlib.blake2b(key=_secret(), digest_size=MAC_SIZE)
+    digest = hashlib.blake2b(key=secret(), digest_size=MAC_SIZE)
     digest.update(_LENGTH.pack(len(head)) + head)
     digest.update(code)
     return digest.digest()
 
 
-def _secret() -> bytes:
+def secret() -> bytes:
     """This user's key, made on first use, and again where it is damaged: a short key would be no secret.
 
     Raises UnavailableError when it can be neither read nor made.
@@ -88,7 +92,7 @@ def _secret() -> bytes:
     try:
         if (key := _read_key(path)) is None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write_atomically(path, secrets.token_bytes(KEY_SIZE), keep_existing=not path.exists())
+            write_atomically(path, secrets.token_bytes(KEY_SIZE), keep_existing=not path.exists())
             key = path.read_bytes()
     except OSError as error:
         raise UnavailableError(
@@ -109,13 +113,14 @@ def _read_key(path: Path) -> bytes | None:
 def write_compiled(path: Path, header: Header, code: bytes) -> None:
     """Write a compiled file, whole or not at all. Raises OutputError."""
     try:
-        _write_atomically(path, seal(header, code))
+        write_atomically(path, seal(header, code))
     except OSError as error:
         raise OutputError(f"cannot write: {error.strerror}", where=str(path), cure="choose another -o") from error
 
 
-def _write_atomically(path: Path, data: bytes, *, keep_existing: bool = False) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # readable by this user alone
+def write_atomically(path: Path, data: bytes | bytearray, *, keep_existing: bool = False) -> None:
+    """Write a file that this user alone can read, whole or not at all. Raises OSError."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -155,7 +160,7 @@ class CompiledCache:
         with suppress(OSError, UnavailableError):
             path = self._path(digest)
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write_atomically(path, seal(Header(name, digest, self._engine), bytes(serialize())))
+            write_atomically(path, seal(Header(name, digest, self._engine), bytes(serialize())))
             self._trim(path.parent)
 
     def _path(self, digest: str) -> Path:
@@ -167,3 +172,15 @@ class CompiledCache:
         files = sorted(folder.glob("*.cwasm"), key=lambda path: path.stat().st_mtime)
         for path in files[: max(0, len(files) - CACHE_FILES)]:
             path.unlink(missing_ok=True)
+
+
+class NoCache(CompiledCache):
+    """Keeps nothing: a debugger writes its breakpoints into the code, and they would be kept with it."""
+
+    def get(self, digest: str) -> bytes | None:
+        """None."""
+        self.misses += 1
+        return None
+
+    def put(self, digest: str, name: str, serialize: Callable[[], bytes | bytearray]) -> None:
+        """Nothing."""

@@ -7,13 +7,21 @@ import math
 import os
 import threading
 import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakValueDictionary
 
 import wasmtime
 
-from weft.core.errors import ModuleError
+from weft.core.errors import ModuleError, UsageError
 from weft.core.once import Once
 from weft.wasm import native
-from weft.wasm.compiled import CompiledCache
+from weft.wasm.compiled import CompiledCache, NoCache
+
+if TYPE_CHECKING:
+    from wasmtime.component import Component  # imported where one is compiled: most functions are none
+
+Code = TypeVar("Code", wasmtime.Module, "Component")
 
 STACK = 512 * 1024
 """Bytes of stack for wasm code."""
@@ -26,35 +34,68 @@ _SETTINGS = {
     "cranelift_opt_level": "speed",
 }
 
+_FOR_DEBUGGER = {"debug_info": True, "cranelift_opt_level": "none"}
+"""What changes where a debugger looks on: wasmtime tells it of the code by GDB's JIT interface."""
+
+_DETAILS = "WASMTIME_BACKTRACE_DETAILS"
+"""The variable that makes traps name source lines, where the module knows them; the bindings have no setter."""
+
 
 class Engine:
     """One per process (:func:`engine`): all functions share its code, cache and watchdog."""
 
-    def __init__(self) -> None:
-        config = wasmtime.Config()
-        for name, value in _SETTINGS.items():
+    def __init__(self, *, for_debugger: bool = False) -> None:
+        settings = {**_SETTINGS, **(_FOR_DEBUGGER if for_debugger else {})}
+        config = _new_config()
+        for name, value in settings.items():
             setattr(config, name, value)
         self.raw = wasmtime.Engine(config)
-        self.fingerprint = _fingerprint()
-        self.cache = CompiledCache(self.fingerprint)
+        self.fingerprint = _fingerprint(settings)
+        self.cache = (NoCache if for_debugger else CompiledCache)(self.fingerprint)
         self.watchdog = Watchdog(self.raw)
+        self._components: WeakValueDictionary[str, Component] = WeakValueDictionary()
 
     def compile(self, wasm: bytes, name: str) -> wasmtime.Module:
         """The module of these bytes, from the cache where this user compiled them before.
 
         Raises ModuleError when they are no valid WebAssembly.
         """
+        return self._cached(wasmtime.Module, wasm, name)
+
+    def compile_uncached(self, wasm: bytes, name: str) -> wasmtime.Module:
+        """As :meth:`compile`, without looking whether it was compiled before, nor keeping it."""
+        return self._compile(wasmtime.Module, wasm, name)
+
+    def compile_component(self, wasm: bytes, name: str) -> Component:
+        """As :meth:`compile`, for a component; one that is in use is found, as loading an interpreter takes long."""
+        from wasmtime.component import Component
+
         digest = hashlib.sha256(wasm).hexdigest()
-        if (code := self.cache.get(digest)) is not None and (module := self._try_load(code)):
-            return module
-        module = self._compile(wasm, name)
-        self.cache.put(digest, name, module.serialize)
-        return module
+        if (found := self._components.get(digest)) is None:
+            found = self._components[digest] = self._cached(Component, wasm, name)
+        return found
 
     def load(self, code: bytes, name: str) -> wasmtime.Module:
         """A module from compiled code that somebody has vouched for. Raises ModuleError."""
+        return self._load(wasmtime.Module, code, name)
+
+    def load_component(self, code: bytes, name: str) -> Component:
+        """As :meth:`load`, for a component."""
+        from wasmtime.component import Component
+
+        return self._load(Component, code, name)
+
+    def _cached(self, form: type[Code], wasm: bytes, name: str) -> Code:
+        digest = hashlib.sha256(wasm).hexdigest()
+        if (code := self.cache.get(digest)) is not None and (module := self._try_load(form, code)):
+            return module
+        module = self._compile(form, wasm, name)
+        self.cache.put(digest, name, module.serialize)
+        return module
+
+    def _load(self, form: type[Code], code: bytes, name: str) -> Code:
         try:
-            return wasmtime.Module.deserialize(self.raw, code)
+            return form.deserialize(self.raw, code)
         except wasmtime.WasmtimeError as error:
             raise ModuleError(
                 f"the compiled code does not fit this machine or version: {_short(error)}",
@@ -62,15 +103,15 @@ class Engine:
                 cure="compile it here again with `weft compile`",
             ) from error
 
-    def _try_load(self, code: bytes) -> wasmtime.Module | None:
+    def _try_load(self, form: type[Code], code: bytes) -> Code | None:
         try:
-            return wasmtime.Module.deserialize(self.raw, code)
+            return form.deserialize(self.raw, code)
         except wasmtime.WasmtimeError:
             return None  # from a machine with another CPU, say: compile it again
 
-    def _compile(self, wasm: bytes, name: str) -> wasmtime.Module:
+    def _compile(self, form: type[Code], wasm: bytes, name: str) -> Code:
         try:
-            return wasmtime.Module(self.raw, wasm)
+            return form(self.raw, wasm)
         except wasmtime.WasmtimeError as error:
             raise ModuleError(
                 f"not valid WebAssembly: {_short(error)}",
@@ -140,13 +181,39 @@ class Watchdog:
 @Once
 def engine() -> Engine:
     """The process's engine, made when it is first needed."""
-    return Engine()
+    return Engine(for_debugger=_debugged)
 
 
-def _fingerprint() -> str:
-    settings = hashlib.sha256(repr(sorted(_SETTINGS.items())).encode()).hexdigest()[:12]
+def expect_debugger() -> None:
+    """Make this process's code for a debugger: with line tables and variables, unoptimised, and never kept.
+
+    Raises UsageError once the engine has been made.
+    """
+    global _debugged  # noqa: PLW0603 - like the engine, there is one per process
+    if engine.made:
+        raise UsageError("this process has compiled code already", cure="ask for the debugger first")
+    _debugged = True
+
+
+_debugged = False
+
+
+def _new_config() -> wasmtime.Config:
+    """Settings that make traps name source lines, unless the environment says otherwise."""
+    given = os.environ.get(_DETAILS)
+    os.environ.setdefault(_DETAILS, "1")
+    try:
+        return wasmtime.Config()
+    finally:
+        if given is None:
+            del os.environ[_DETAILS]
+
+
+def _fingerprint(settings: Mapping[str, object]) -> str:
+    known = {**settings, _DETAILS: os.environ.get(_DETAILS, "1")}
+    digest = hashlib.sha256(repr(sorted(known.items())).encode()).hexdigest()[:12]
     host = os.uname()
-    return f"wasmtime-{native.WASMTIME}-{host.sysname}-{host.machine}-{settings}"
+    return f"wasmtime-{native.WASMTIME}-{host.sysname}-{host.machine}-{digest}"
 
 
 def _short(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 import wasmtime
@@ -17,6 +18,7 @@ from weft.core.errors import (
     WeftError,
 )
 from weft.core.limits import Limits
+from weft.core.text import visible
 from weft.core.units import format_duration, format_size
 from weft.wasm.engine import STACK
 
@@ -28,6 +30,31 @@ NEAR = 0.9
 
 NEAR_PANIC = 0.5
 """As ``NEAR``, for one that gave up: an allocator that doubles what it has fails when half of the limit is in use."""
+
+MAX_FRAMES = 8
+"""Calls that an error tells of."""
+
+MAX_NAME = 200
+"""Characters of a function's or a file's name in an error."""
+
+_FRAME = re.compile(r"\s+(?:\d+:\s+0x[0-9a-f]+ )?- (.+)")
+_AT = re.compile(r"\s+at (.+?):(\d+)(?::\d+)?")
+"""A function's line in wasmtime's backtrace, and the line after it with its place in the source."""
+
+_NUMBERED = re.compile(r"^\d+: ")
+"""Before each of several causes."""
+
+_HAS_LINE = re.compile(r" at [^,]+:\d+")
+_RUST_HASH = re.compile(r"::h[0-9a-f]{16}$")
+_LIBRARY = re.compile(r"^/rustc/|/library/(std|core|alloc|panic_\w+)/|/lib/(libc|std|compiler_rt)/|/src/runtime/")
+
+_TRAPS = {
+    "wasm `unreachable` instruction executed": "UNREACHABLE",
+    "call stack exhausted": "STACK_OVERFLOW",
+    "out of bounds memory access": "MEMORY_OUT_OF_BOUNDS",
+    "integer divide by zero": "INTEGER_DIVISION_BY_ZERO",
+}
+_TOO_MUCH = "fuel allocated for hostcalls has been exhausted"
 
 _CURES = {
     "STACK_OVERFLOW": (f"its stack of {format_size(STACK)} overflowed", "recurse less deeply, or use the heap"),
@@ -58,9 +85,17 @@ def guest_error(instance: Instance, error: Exception) -> WeftError:
             where=name,
             cure="raise limits.memory (--memory)",
         )
+    if _TOO_MUCH in str(error):
+        return GuestTrap(
+            "passed a list of bytes that is too long for one call" + _because(instance),
+            where=name,
+            cure="pass at most 1 MiB at once, or text: emit-text, emit-latin1; see docs/components",
+        )
     what, cure = _trapped(error)
     grew = instance.memory.size > instance.born_with
     near = NEAR_PANIC if grew and _code(error) == "UNREACHABLE" else NEAR
+    if _code(error) == "UNREACHABLE" and not instance.memory.size:
+        cure += f"; out of its {_memory_limit(instance)} of memory it ends like this, too (limits.memory)"
     trap = GuestTrap(what + _because(instance), where=name, cure=instance.cure or cure)
     return _memory_error(instance, what, near) or trap
 
@@ -72,6 +107,13 @@ def refused(instance: Instance, function: str, code: int) -> WeftError:
     if not because and (error := _memory_error(instance, what)):
         return error
     return GuestFailed(what + (because or "; it gave no reason"), where=instance.settings.name, cure=instance.cure)
+
+
+def failed(instance: Instance, function: str, said: str) -> GuestFailed:
+    """The error for an export that failed in words, with the host's reasons where the words do not repeat them."""
+    notes = [note for note in instance.notes if note.partition(": ")[2] not in said]
+    what = "; ".join([f"{function} failed: {said or 'it gave no reason'}", *notes])
+    return GuestFailed(what, where=instance.settings.name, cure=instance.cure)
 
 
 def host_fault(name: str, error: BaseException) -> WeftError:
@@ -116,11 +158,16 @@ def _memory_limit(instance: Instance) -> str:
 def _trapped(error: Exception) -> tuple[str, str]:
     """What happened, and the cure where one is known."""
     what, cure = _CURES.get(_code(error), (_last_line(error), ""))
-    return f"trapped{_place(error)}: {what}", cure
+    place = _place(error)
+    if _HAS_LINE.search(place) and _code(error) != "STACK_OVERFLOW":
+        cure = "`weft debug` stops there and shows the variables"
+    return f"trapped{place}: {what}", cure
 
 
 def _code(error: Exception) -> str:
-    return error.trap_code.name if isinstance(error, wasmtime.Trap) and error.trap_code else ""
+    if isinstance(error, wasmtime.Trap):
+        return error.trap_code.name if error.trap_code else ""
+    return _TRAPS.get(_last_line(error), "")  # a component's trap comes as an error, in words
 
 
 def _because(instance: Instance) -> str:
@@ -134,9 +181,36 @@ def _because(instance: Instance) -> str:
 
 
 def _place(error: Exception) -> str:
-    names = [frame.func_name for frame in error.frames] if isinstance(error, wasmtime.Trap) else []
-    return f" in {names[0]}" if names and names[0] else ""
+    """Where it trapped; with the calls that led there, where the module's debug information has the lines."""
+    text = error.message if isinstance(error, wasmtime.Trap) else str(error)
+    if lines := source_frames(text):
+        first, *callers = lines[:MAX_FRAMES]
+        more = f" and {len(lines) - MAX_FRAMES} more" if len(lines) > MAX_FRAMES else ""
+        return f" in {first}" + (f", called by {', by '.join(callers)}{more}" if callers else "")
+    if isinstance(error, wasmtime.Trap):
+        names = [frame.func_name or "" for frame in error.frames]
+    else:
+        names = [named[1].rpartition("!")[2] for line in text.splitlines() if (named := _FRAME.fullmatch(line))]
+    return f" in {visible(names[0][:MAX_NAME])}" if names and names[0] and not names[0].startswith("<") else ""
+
+
+def source_frames(text: str) -> list[str]:
+    """``function at file:line`` for the calls of wasmtime's backtrace, innermost first; none without source lines.
+
+    A language's own library is left out, in which a panic ends: the line that panicked is what matters.
+    """
+    frames: list[tuple[str, str]] = []
+    name = ""
+    for line in text.splitlines():
+        if named := _FRAME.fullmatch(line):
+            name = _RUST_HASH.sub("", named[1].rpartition("!")[2])[:MAX_NAME]
+        elif at := _AT.fullmatch(line):
+            path = at[1].replace("\\", "/")
+            frames.append((path, f"{name} at {path.rpartition('/')[2][-MAX_NAME:]}:{at[2]}"))
+    own = [words for path, words in frames if not _LIBRARY.search(path)]
+    return [visible(words) for words in own or [words for _, words in frames]]
 
 
 def _last_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[-1].strip().removeprefix("wasm trap: ")
+    last = str(error).strip().splitlines()[-1].strip()
+    return _NUMBERED.sub("", last).removeprefix("wasm trap: ")

@@ -41,12 +41,13 @@ _KINDS: tuple[tuple[type[WeftError], Kind], ...] = (
 
 
 class Refusal(Exception):
-    """A host function's no: the kind that becomes an errno, and the reason for people."""
+    """A host function's no: the kind that becomes an errno, and the reason and what would help, for people."""
 
-    def __init__(self, kind: Kind, reason: str = "") -> None:
+    def __init__(self, kind: Kind, reason: str = "", cure: str = "") -> None:
         super().__init__(reason)
         self.kind: Kind = kind
         self.reason = reason
+        self.cure = cure
 
 
 class Notes(Protocol):
@@ -64,20 +65,24 @@ def guarded(
     def call(*args: int) -> int:
         try:
             return function(*args) or 0
-        except Refusal as refusal:
-            if refusal.reason:
-                notes.note(f"{label}: {refusal.reason}")
-            return errno.get(refusal.kind, errno["invalid"])
         except Stop:
             raise
-        except WeftError as error:
-            notes.note(f"{label}: {error.what}", error.cure)
-            return errno[kind_of(error)]
         except Exception as error:  # noqa: BLE001 - an engine or a codec may raise anything; the guest gets an errno
-            notes.note(f"{label}: {type(error).__name__}: {error}")
-            return errno["failed"]
+            refusal = refusal_of(error)
+            if refusal.reason:
+                notes.note(f"{label}: {refusal.reason}", refusal.cure)
+            return errno.get(refusal.kind, errno["invalid"])
 
     return call
+
+
+def refusal_of(error: Exception) -> Refusal:
+    """What any error of a host function is to the guest, and why."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, WeftError):
+        return Refusal(kind_of(error), error.what, error.cure)
+    return Refusal("failed", f"{type(error).__name__}: {error}")
 
 
 def kind_of(error: WeftError) -> Kind:

@@ -11,7 +11,7 @@ from weft.core.errors import ModuleError
 from weft.wasm.abi.detect import detect
 from weft.wasm.host import host_module, host_modules
 from weft.wasm.program import WASI, signature_of
-from weft.wasm.source import LoadedModule, load_module
+from weft.wasm.source import LoadedComponent, LoadedModule, load
 
 PAGE = 65536
 _WASI_DIRS = ("path_", "fd_prestat", "fd_readdir")
@@ -19,8 +19,12 @@ _WASI_ENV = "environ_"
 
 
 def inspect(path: Path, *, trust: bool = False) -> dict[str, Any]:
-    """ABI, imports, exports, the grants it needs, memory and size. Raises as :func:`load_module`."""
-    module = load_module(path, trust=trust)
+    """ABI, imports, exports, the grants it needs, memory and size. Raises as :func:`weft.wasm.source.load`."""
+    module = load(path, trust=trust)
+    if isinstance(module, LoadedComponent):
+        from weft.wasm.component.inspect import inspect_component
+
+        return inspect_component(module)
     return {
         "path": str(path),
         "form": module.form,

@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import wasmtime
 
 from weft.core.errors import ModuleError, UsageError, WeftError
 from weft.core.frame import Frame
+from weft.core.text import visible
 from weft.wasm import faults, native
 from weft.wasm.emitted import Emitted
 from weft.wasm.engine import engine
-from weft.wasm.host.base import HostModule
+from weft.wasm.host.base import HostPart
 from weft.wasm.memory import GuestMemory
 from weft.wasm.native import HostCall, Number
-from weft.wasm.output import NO_OUTPUT, GuestLog, LoggedOutput, Output, printable
+from weft.wasm.output import NO_OUTPUT, GuestLog, LoggedOutput, Output
 from weft.wasm.program import Program
+from weft.wasm.state import GuestState
 from weft.wasm.store import GuestCall, Store
 
 MAX_NOTES = 8
@@ -32,6 +34,8 @@ NO_FRAME = Frame(b"", time_ns=0)
 TimeLimit = Literal["time", "start", "none"]
 """Which of the function's limits a call runs under."""
 
+Part = TypeVar("Part", bound=HostPart)
+
 MakeOutput = Callable[["Instance", GuestLog], Output]
 
 
@@ -42,6 +46,7 @@ class Instance:
         memory: the guest's memory, bounds-checked.
         frame: the frame being handled.
         emitted: what the guest emitted for it.
+        state: the values it may keep.
         limit: the time limit of the call that runs, or ran last.
         born_with: bytes of memory it started with.
         born: when it was made, as ``time.monotonic_ns`` has it; the guest's monotonic clock starts here.
@@ -59,6 +64,7 @@ class Instance:
         self.output: Output = (output or LoggedOutput)(self, self.log)
         self.frame = NO_FRAME
         self.emitted = Emitted(self.settings)
+        self.state = GuestState(self.settings, self.log, self.expired)
         self.notes: list[str] = []
         self.notes_dropped = 0
         self.cure = ""
@@ -70,7 +76,7 @@ class Instance:
         self.born_with = 0
         self.born = time.monotonic_ns()
         self._deadline = math.inf
-        self._hosts: dict[type[HostModule], HostModule] = {}
+        self._hosts: dict[type[HostPart], HostPart] = {}
         self._calls: dict[str, GuestCall] = {}
         self._store: Store | None = program.store(stdin, self)
         try:
@@ -89,6 +95,10 @@ class Instance:
         function = self._calls.get(name) or self._find(name)
         return int(self._run(limit, function, *args) or 0)
 
+    def ask(self, name: str, limit: TimeLimit) -> Any:
+        """Call an export without parameters and return what it returns, whatever its type. Raises as :meth:`call`."""
+        return self._run(limit, self._calls.get(name) or self._find(name))
+
     def begin(self, frame: Frame) -> None:
         """Start on a new frame: forget the last one's output, notes and counts."""
         self.frame = frame
@@ -97,6 +107,7 @@ class Instance:
             self.notes, self.notes_dropped, self.cure = [], 0, ""
         self.log.begin()
         self.output.begin()
+        self.state.begin()
         for host in tuple(self._hosts.values()):  # a stdio guest, on its own thread, may be adding one
             host.begin()
 
@@ -110,6 +121,7 @@ class Instance:
         store, self._store = self._store, None
         if store is None:
             return
+        self.state.close()
         for host in self._hosts.values():
             host.close()
         self._hosts.clear()
@@ -124,7 +136,12 @@ class Instance:
 
     def expired(self) -> bool:
         """True when the guest must end now."""
+        self.fatal = self.fatal or self.program.switch.reason
         return self.fatal is not None or time.monotonic() >= self._deadline
+
+    def seconds_left(self) -> float:
+        """Until the call that runs has used up its time; ``inf`` for no limit."""
+        return max(0.0, self._deadline - time.monotonic())
 
     def bind(self, slot: int) -> HostCall:
         """The first call of a slot makes the host module's object."""
@@ -151,17 +168,19 @@ class Instance:
 
     def note(self, text: str, cure: str = "") -> None:
         """Keep a host function's reason, and the first cure, for the error a person will read."""
-        self.cure = self.cure or printable(cure[:MAX_NOTE])
+        self.cure = self.cure or visible(cure[:MAX_NOTE])
         if len(self.notes) < MAX_NOTES:
-            self.notes.append(printable(text[:MAX_NOTE]))
+            self.notes.append(visible(text[:MAX_NOTE]))
         else:
             self.notes_dropped += 1
 
-    def host(self, cls: type[HostModule]) -> HostModule:
-        """This instance's object of a host module."""
+    def host(self, cls: type[Part]) -> Part:
+        """This instance's object of a host module, or of another part of the host."""
         if cls not in self._hosts:
             self._hosts[cls] = cls(self)
-        return self._hosts[cls]
+        part = self._hosts[cls]
+        assert isinstance(part, cls)
+        return part
 
     # --- helpers -----------------------------------------------------------------------
 
@@ -190,6 +209,7 @@ class Instance:
         self.limit = limit
         self._deadline = time.monotonic() + faults.seconds(self.settings.limits, limit)
         watchdog.watch(self, self._deadline)
+        self.fatal = self.fatal or self.program.switch.reason
         try:
             result = function(*args) if self.fatal is None else None
         except (wasmtime.WasmtimeError, wasmtime.Trap) as error:

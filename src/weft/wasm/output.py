@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from weft.core.errors import OutputError, OutputLimitError
+from weft.core.text import visible
 from weft.core.units import format_size
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Tail:
     def text(self) -> str:
         """The last lines on one line."""
         lines = self._data.decode(errors="replace").splitlines()[-3:]
-        return " | ".join(printable(line.strip()) for line in lines if line.strip())
+        return " | ".join(visible(line.strip()) for line in lines if line.strip())
 
     def clear(self) -> None:
         """Forget."""
@@ -121,17 +122,27 @@ class GuestLog:
         if self._lines > self._limit:
             self.dropped += 1
         else:
-            self._logger().log(level, "%s", printable(text[:MAX_LINE]))
+            self._logger().log(level, "%s", visible(text[:MAX_LINE]))
 
     def _logger(self) -> logging.Logger:
         return logging.getLogger(f"weft.guest.{self._name}")
 
 
-def printable(text: str) -> str:
-    """A guest's words without the control characters that would steer a terminal or forge lines of a log."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text)
+def told_traceback(text: str) -> str:
+    """A guest's traceback for people: the line that says what happened, and then the others, indented."""
+    lines = [visible(line) for line in text.splitlines() if line.strip()]
+    if not lines:
+        return "raised an error without a word"
+    at = _what_happened(lines)
+    others = [*lines[:at], *lines[at + 1 :]]
+    return "\n  ".join([lines[at].strip(), *(others if len(others) > 1 else ())])
+
+
+def _what_happened(lines: Sequence[str]) -> int:
+    """The line of the exception: it follows the last place in the code, which is indented."""
+    at = max((number for number, line in enumerate(lines) if line.startswith('  File "')), default=0)
+    rest = range(at, len(lines))
+    return next((n for n in rest if not lines[n].startswith((" ", "Traceback ("))), len(lines) - 1)
 
 
 class Counted:

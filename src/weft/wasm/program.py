@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,18 +12,21 @@ import wasmtime
 
 from weft.core.errors import ModuleError, WeftError
 from weft.core.files import readable_name
-from weft.core.limits import Grants, Limits
+from weft.core.limits import DirGrant, Grants, Limits
 from weft.core.model import Model
 from weft.wasm import native
 from weft.wasm.engine import engine
 from weft.wasm.host import host_module
 from weft.wasm.services import Services
-from weft.wasm.source import LoadedModule
+from weft.wasm.source import Loaded, LoadedModule
 from weft.wasm.store import Store, World
+from weft.wasm.switch import Switch
 from weft.wasm.unknown import cure_for_import
 
 if TYPE_CHECKING:
-    from weft.wasm.host.base import HostModule
+    from weft.wasm.host.base import HostPart
+    from weft.wasm.state import StateStore
+    from weft.wasm.trace import HostTrace
 
 WASI = "wasi_snapshot_preview1"
 
@@ -40,6 +44,11 @@ class Settings:
         args: arguments of a command, after its name.
         outputs: streams it may emit to, the first being the default; empty for any.
         services: pictures and models.
+        state: where its state is kept; None where none was granted.
+        trace: where each call of the host is told; None where none is.
+        files: name and text of the function's files, its own first, where a language's interpreter runs them.
+        compiled: what the first instance made of the files, for the others; empty before.
+        shares: directories that its runtime needs, such as a language's standard library; no grants of the user's.
     """
 
     name: str
@@ -50,16 +59,24 @@ class Settings:
     config: Mapping[str, str] = field(default_factory=dict)
     args: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    state: StateStore | None = None
+    trace: HostTrace | None = None
+    files: tuple[tuple[str, str], ...] = ()
+    compiled: list[str] = field(default_factory=list)
+    shares: tuple[DirGrant, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
     """One import of a host module, resolved: the class that implements it, its function's name and C types."""
 
-    host: type[HostModule]
+    host: type[HostPart]
     function: str
     layout: struct.Struct
     result: Any
+
+
+NO_PARAMETERS = struct.Struct("")
 
 
 class Program:
@@ -70,15 +87,17 @@ class Program:
     """
 
     def __init__(self, module: LoadedModule, settings: Settings) -> None:
-        self.module = module
+        self.module: Loaded = module
+        self._raw = module.raw
         self.settings = settings
         self.slots: list[Slot] = []
+        self.switch = Switch()
         self.functions = {
             export.name: signature_of(export.type)
             for export in module.raw.exports
             if isinstance(export.type, wasmtime.FuncType)
         }
-        self._world = World([readable_name(module.path), *settings.args], settings.grants)
+        self._world = World([readable_name(module.path), *settings.args], settings.grants, settings.shares)
         self._uses_wasi = any(imported.module == WASI for imported in module.raw.imports)
         self._pre = self._link()
 
@@ -89,6 +108,17 @@ class Program:
             store.set_wasi(self._world, stdin, native.new_printer(instance))
         return store
 
+    @property
+    def interfaces(self) -> frozenset[str]:
+        """The modules or interfaces it imports."""
+        return frozenset(imported.module for imported in self._raw.imports)
+
+    def with_own_switch(self) -> Program:
+        """The same program for one handler, which can then be stopped without the others."""
+        own = copy.copy(self)
+        own.switch = Switch()
+        return own
+
     def instantiate(self, store: Store) -> None:
         """A new instance in ``store``. Raises wasmtime's own errors."""
         store.instantiate(self._pre)
@@ -97,10 +127,10 @@ class Program:
         linker = wasmtime.Linker(engine().raw)
         linker.define_wasi()
         linker.allow_shadowing = True
-        for imported in self.module.raw.imports:
+        for imported in self._raw.imports:
             self._define(linker, imported)
         try:
-            return linker.instantiate_pre(self.module.raw)
+            return linker.instantiate_pre(self._raw)
         except wasmtime.WasmtimeError as error:
             raise self._link_error(error) from error
 
@@ -120,7 +150,7 @@ class Program:
     def _link_error(self, error: wasmtime.WasmtimeError) -> WeftError:
         """The import that wasmtime's own WASI does not have, or has with another type."""
         text = str(error)
-        named = next((name for i in self.module.raw.imports if (name := i.name) and f"{WASI}::{name}`" in text), "")
+        named = next((name for i in self._raw.imports if (name := i.name) and f"{WASI}::{name}`" in text), "")
         if not named:
             return ModuleError(f"cannot be linked: {text.strip()}", where=str(self.module.path))
         if "incompatible" in text:
@@ -132,7 +162,7 @@ class Program:
         return unknown_import(self.module, WASI, named)
 
 
-def unknown_import(module: LoadedModule, namespace: str, name: str) -> WeftError:
+def unknown_import(module: Loaded, namespace: str, name: str) -> WeftError:
     """The error for an import nobody provides, with the nearest one somebody does."""
     return ModuleError(
         f"imports {namespace}.{name}, which no host module provides",
@@ -148,7 +178,7 @@ def signature_of(ty: object) -> str:
     return {"MemoryType": "memory", "GlobalType": "global", "TableType": "table"}.get(type(ty).__name__, "other")
 
 
-def _wrong_type(module: LoadedModule, name: str, seen: str, wanted: str) -> ModuleError:
+def _wrong_type(module: Loaded, name: str, seen: str, wanted: str) -> ModuleError:
     return ModuleError(
         f"imports {name} as {seen}, but it is {wanted}",
         where=str(module.path),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Mapping
 
 from weft.core.errors import GuestError, OutputLimitError
 from weft.core.frame import Frame
@@ -15,19 +16,35 @@ Record = tuple[dict[str, object], bytes]
 """A header and a payload."""
 
 
-def frame_record(frame: Frame) -> bytes:
-    """A frame as the guest reads it. Raises MediaError when its payload cannot be encoded."""
-    payload = frame.payload
-    header = json.dumps(
-        {
-            "stream": frame.stream,
-            "media_type": frame.media_type,
-            "sequence": frame.sequence,
-            "time_ns": frame.time_ns,
-            "headers": dict(frame.headers),
-        }
-    ).encode()
-    return b"".join((_SIZES.pack(len(header), len(payload)), header, payload))
+Payload = bytes | memoryview
+"""What a record carries beside its header."""
+
+SENT_ALONG = 16 * 1024
+"""Bytes of a payload that is sent along even to a guest that asks for payloads: asking would cost more."""
+
+
+def record(header: Mapping[str, object], payload: Payload = b"") -> bytes:
+    """A record."""
+    head = json.dumps(header, allow_nan=True).encode()
+    return b"".join((_SIZES.pack(len(head), len(payload)), head, payload))
+
+
+def frame_record(frame: Frame, *, lazy: bool = False) -> bytes:
+    """A frame as the guest reads it. Raises MediaError when its payload cannot be encoded.
+
+    ``lazy`` is for a guest that asks: a payload that is large, or not encoded yet, stays here, and the header says so.
+    """
+    asked_for = lazy and not (frame.encoded and len(frame.payload) <= SENT_ALONG)
+    header: dict[str, object] = {
+        "stream": frame.stream,
+        "media_type": frame.media_type,
+        "sequence": frame.sequence,
+        "time_ns": frame.time_ns,
+        "headers": dict(frame.headers),
+    }
+    if asked_for:
+        return record({**header, "lazy": True})
+    return record(header, frame.payload)
 
 
 class RecordParser:

@@ -24,12 +24,14 @@ class Store:
 
     __slots__ = ("_ptr", "_wasm", "context")
 
-    def __init__(self, engine: wasmtime.Engine, memory: int) -> None:
-        """``memory`` is the most bytes of linear memory."""
+    def __init__(
+        self, engine: wasmtime.Engine, memory: int, *, instances: int = 1, tables: int = TABLES, memories: int = 1
+    ) -> None:
+        """``memory`` is the most bytes of each linear memory; the rest is how many of each there may be."""
         self._ptr = _bindings._wasmtime_store_new(engine.ptr(), None, native.NO_FINALIZER)
         self.context = _bindings._wasmtime_store_context(self._ptr)
         self._wasm: Any = None
-        _bindings._wasmtime_store_limiter(self._ptr, memory, TABLE_ELEMENTS, 1, TABLES, 1)
+        _bindings._wasmtime_store_limiter(self._ptr, memory, TABLE_ELEMENTS, instances, tables, memories)
         _bindings._wasmtime_store_epoch_deadline_callback(self._ptr, native.look, None, native.NO_FINALIZER)
         _bindings._wasmtime_context_set_epoch_deadline(self.context, 1)
 
@@ -117,11 +119,11 @@ class _Words:
 class World:
     """What a guest sees of the world through WASI: prepared once per function. Raises UsageError."""
 
-    def __init__(self, args: Sequence[str], grants: Grants) -> None:
+    def __init__(self, args: Sequence[str], grants: Grants, shares: Sequence[DirGrant] = ()) -> None:
         self._args = _Words.of(args)
         self._names = _Words.of(list(grants.env))
         self._values = _Words.of(list(grants.env.values()))
-        self._dirs = [(grant, c_text(str(grant.host)), c_text(grant.guest)) for grant in grants.dirs]
+        self._dirs = [(grant, c_text(str(grant.host)), c_text(grant.guest)) for grant in (*shares, *grants.dirs)]
 
     def config(self, stdin: bytes | str | None, printer: int) -> Any:
         """WASI for one instance. ``stdin`` is bytes, the path of a pipe, or None for the process's own.

@@ -37,7 +37,11 @@ def cure_for_import(namespace: str, name: str) -> str:
         return match
     if functions := sorted(signatures(namespace)):
         return f"{namespace} has {', '.join(functions)}"
-    return f"Weft provides {', '.join(sorted(host_modules()))}; `weft inspect` lists all imports of the module"
+    return f"Weft provides {', '.join(sorted(_offered()))}; `weft inspect` lists all imports of the module"
+
+
+def _offered() -> list[str]:
+    return [name for name, classes in host_modules().items() if any(cls.offered for cls in classes)]
 
 
 def _nearest_import(namespace: str, name: str) -> str:
@@ -48,7 +52,7 @@ def _nearest_import(namespace: str, name: str) -> str:
     else:
         match = nearest(
             f"{namespace}.{name}",
-            [f"{module}.{function}" for module in host_modules() for function in signatures(module)],
+            [f"{module}.{function}" for module in _offered() for function in signatures(module)],
         )
     if match is None:
         return ""

@@ -34,6 +34,18 @@ static int32_t frame(void) {
     return 0;
 }
 
+static int32_t state(void) {
+    static char big[5000];
+    say_text("state", weft_state_get(LITERAL("kept"), text, sizeof text));
+    CHECK(weft_state_put(LITERAL("kept"), LITERAL("abc")) || weft_state_put(LITERAL("long"), big, 700));
+    say_text("stored", weft_state_get(LITERAL("kept"), text, sizeof text));
+    SAY("long-state=%d\n", (int)weft_state_get(LITERAL("long"), text, 1));
+    SAY("deleted=%d,%d\n", !weft_state_delete(LITERAL("kept")), !weft_state_delete(LITERAL("long")));
+    SAY("again=%d\n", weft_state_delete(LITERAL("kept")) == WEFT_ENOTFOUND ? 0 : 1);
+    SAY("large=%d\n", weft_state_put(LITERAL("kept"), big, sizeof big) == WEFT_ETOOLARGE);
+    return 0;
+}
+
 static int32_t picture(void) {
     static const float mean[3] = {0.5f, 0.5f, 0.5f}, std[3] = {0.5f, 0.5f, 0.5f};
     uint32_t size[2], sum = 0;
@@ -84,7 +96,7 @@ WEFT_EXPORT(weft_handle) int32_t weft_handle(void) {
     int32_t line;
     used = 0;
     if (weft_config_get(LITERAL("panic"), text, sizeof text) >= 0) fprintf(stderr, "it gave up"), abort();
-    if ((line = frame()) || (line = picture()) || (line = inference())) return line;
+    if ((line = frame()) || (line = state()) || (line = picture()) || (line = inference())) return line;
     weft_log(WEFT_INFO, LITERAL("all called"));
     return weft_emit(LITERAL("report"), LITERAL("text/plain"), report, used);
 }

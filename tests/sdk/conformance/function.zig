@@ -18,6 +18,7 @@ fn handle() !void {
     used = 0;
     if (try weft.configGet(allocator, "panic") != null) @panic("it gave up");
     try frame();
+    try state();
     try picture();
     try inference();
     weft.log(.info, "all called, {d} bytes", .{used});
@@ -43,6 +44,20 @@ fn frame() !void {
     try say("time={d}", .{weft.frameTime()});
     try say("config={s}", .{try weft.configGet(allocator, "mode") orelse "none"});
     try say("missing-config={s}", .{try weft.configGet(allocator, "nothing") orelse "none"});
+}
+
+fn state() !void {
+    const big: [5000]u8 = @splat('x');
+    try say("state={s}", .{try weft.stateGet(allocator, "kept") orelse "none"});
+    try weft.statePut("kept", "abc");
+    try weft.statePut("long", big[0..700]);
+    try say("stored={s}", .{try weft.stateGet(allocator, "kept") orelse "none"});
+    const long: []const u8 = try weft.stateGet(allocator, "long") orelse "none";
+    try say("long-state={d}", .{long.len});
+    const kept = try weft.stateDelete("kept");
+    try say("deleted={d},{d}", .{ @intFromBool(kept), @intFromBool(try weft.stateDelete("long")) });
+    try say("again={d}", .{@intFromBool(try weft.stateDelete("kept"))});
+    try say("large={d}", .{@intFromBool(weft.statePut("kept", &big) == error.TooLarge)});
 }
 
 fn picture() !void {

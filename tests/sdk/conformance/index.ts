@@ -1,7 +1,8 @@
 // Calls every host function once and reports what it said, line by line.
 import {
   Layout, Level, Norm, PixelFormat, configGet, emit, fail, frameHeader, frameMediaType, framePayload, frameRead,
-  frameSequence, frameSize, frameStream, frameTime, imageRead, imageSize, imageTensor, log, nn,
+  frameSequence, frameSize, frameStream, frameTime, imageRead, imageSize, imageTensor, log, nn, stateDelete, stateGet,
+  statePut,
 } from "weft";
 
 let report = "";
@@ -10,6 +11,7 @@ export function weft_handle(): i32 {
   report = "";
   if (configGet("panic")) throw new Error("it gave up");
   frame();
+  if (!state()) return fail("no state");
   if (!picture()) return fail("no picture");
   if (!inference()) return fail("no inference");
   log(Level.Info, "all called");
@@ -39,6 +41,23 @@ function frame(): void {
   say(`time=${frameTime()}`);
   say(`config=${or(configGet("mode"))}`);
   say(`missing-config=${or(configGet("nothing"))}`);
+}
+
+function stored(key: string): string {
+  const value = stateGet(key);
+  return value ? String.UTF8.decode(value) : "none";
+}
+
+function state(): bool {
+  const long = String.UTF8.encode("x".repeat(700)), big = new ArrayBuffer(5000);
+  say(`state=${stored("kept")}`);
+  if (!statePut("kept", String.UTF8.encode("abc")) || !statePut("long", long)) return false;
+  say(`stored=${stored("kept")}`);
+  say(`long-state=${stored("long").length}`);
+  say(`deleted=${stateDelete("kept") ? 1 : 0},${stateDelete("long") ? 1 : 0}`);
+  say(`again=${stateDelete("kept") ? 1 : 0}`);
+  say(`large=${statePut("kept", big) ? 0 : 1}`);
+  return true;
 }
 
 function picture(): bool {

@@ -18,6 +18,7 @@ impl weft::Function for Conformance {
         }
         let mut report = String::new();
         frame(&mut report)?;
+        state(&mut report)?;
         picture(&mut report)?;
         inference(&mut report)?;
         weft::log(Level::Info, "all called");
@@ -47,6 +48,21 @@ fn frame(out: &mut String) -> weft::Result<()> {
     say!(out, "time={}", weft::frame_time());
     say!(out, "config={}", weft::config_get("mode")?.unwrap_or_else(none));
     say!(out, "missing-config={}", weft::config_get("nothing")?.unwrap_or_else(none));
+    Ok(())
+}
+
+fn state(out: &mut String) -> weft::Result<()> {
+    let stored = |key| weft::state_get(key).map(|value| value.unwrap_or_else(|| b"none".to_vec()));
+    say!(out, "state={}", String::from_utf8_lossy(&stored("kept")?));
+    weft::state_put("kept", b"abc")?;
+    weft::state_put("long", &[b'x'; 700])?;
+    say!(out, "stored={}", String::from_utf8_lossy(&stored("kept")?));
+    say!(out, "long-state={}", stored("long")?.len());
+    let deleted = (weft::state_delete("kept")?, weft::state_delete("long")?);
+    say!(out, "deleted={},{}", i32::from(deleted.0), i32::from(deleted.1));
+    say!(out, "again={}", i32::from(weft::state_delete("kept")?));
+    let large = weft::state_put("kept", &[0; 5000]);
+    say!(out, "large={}", i32::from(large == Err(weft::Error::TooLarge)));
     Ok(())
 }
 

@@ -19,7 +19,7 @@ func weftHandle() int32 {
 	if weft.Config("panic", "") != "" {
 		panic("it gave up")
 	}
-	if err := errors.Join(frame(), picture(), inference()); err != nil {
+	if err := errors.Join(frame(), state(), picture(), inference()); err != nil {
 		return weft.Status(err)
 	}
 	weft.Log(weft.LevelInfo, "all called, %d bytes", report.Len())
@@ -52,6 +52,25 @@ func frame() error {
 	say("config=%s", or(weft.ConfigGet("mode")))
 	say("missing-config=%s", weft.Config("nothing", "none"))
 	return errors.Join(err, err2, err3, err4)
+}
+
+func stored(key string) string {
+	value, err := weft.StateGet(key)
+	return or(string(value), err)
+}
+
+func state() error {
+	say("state=%s", stored("kept"))
+	err := errors.Join(weft.StatePut("kept", []byte("abc")), weft.StatePut("long", make([]byte, 700)))
+	say("stored=%s", stored("kept"))
+	say("long-state=%d", len(stored("long")))
+	deleted, deleted2 := weft.StateDelete("kept"), weft.StateDelete("long")
+	say("deleted=%d,%d", one(deleted == nil), one(deleted2 == nil))
+	again := weft.StateDelete("kept")
+	say("again=%d", one(!errors.Is(again, weft.ErrNotFound)))
+	large := weft.StatePut("kept", make([]byte, 5000))
+	say("large=%d", one(errors.Is(large, weft.ErrTooLarge)))
+	return err
 }
 
 func picture() error {

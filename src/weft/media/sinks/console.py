@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from weft.core.frame import Frame
+from weft.core.text import visible
 from weft.core.units import format_size
 from weft.media.results import Box, Label, parse_json, read_results
 from weft.media.sinks.text import TextOut
@@ -29,8 +30,8 @@ class ConsoleSink:
 
     def write(self, frame: Frame) -> None:
         """Print one frame; OutputError when nobody reads any more."""
-        head = f"#{frame.sequence:<6} {_visible(frame.stream)}"
-        self._out.line(f"{head}  {_shortened(_visible(summary(frame)))}")
+        said = _shortened(visible(summary(frame)[: 4 * MAX_WIDTH], keep=""))
+        self._out.line(f"#{frame.sequence:<6} {visible(frame.stream)}  {said}")
 
     def close(self) -> None:
         """Flush."""
@@ -66,10 +67,6 @@ def _item(item: Box | Label) -> str:
     if isinstance(item, Label):
         return words
     return f"{words} [{' '.join(f'{corner:.2f}' for corner in item.corners)}]"
-
-
-def _visible(text: str) -> str:
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text[: 4 * MAX_WIDTH])
 
 
 def _shortened(text: str) -> str:

@@ -1,22 +1,23 @@
-"""A camera: a V4L2 device of this machine, or a stream from the network."""
+"""A camera: a V4L2 device of this machine, a stream from the network, or a video file played as if it were one."""
 
 from __future__ import annotations
 
-import re
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from os import PathLike, fspath
+from types import MappingProxyType
+from typing import Any
 
-import av
-from av.container import InputContainer
-from av.video.stream import VideoStream
-
-from weft.core.clock import now_ns
-from weft.core.errors import MediaError, NotFoundError, UnavailableError, UsageError
+from weft.core.address import CameraAddress, camera_address
+from weft.core.errors import UsageError
 from weft.core.frame import Frame
-from weft.media.av_errors import input_error, redacted
-from weft.media.images import picture_from_video
+from weft.core.suggest import did_you_mean
+from weft.media.cameras.bell import Bell
+from weft.media.cameras.counters import CameraCounters
+from weft.media.cameras.feed import Feed
+from weft.media.cameras.messages import Job
+from weft.media.cameras.retry import Retry
+from weft.media.cameras.watch import Patience, State, Watch
 from weft.media.sources.frames import (
     Size,
     checked_count,
@@ -26,36 +27,28 @@ from weft.media.sources.frames import (
     picture_frame,
 )
 
-SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp", "srt")
-
-# A camera that sends nothing for so long is gone; closing takes no longer than this either.
-OPEN_TIMEOUT_S = 10.0
-READ_TIMEOUT_S = 5.0
-
-# Lost packets damage single frames, which are skipped and counted; so many in a row are no accident.
-MAX_DAMAGED = 250
-
-_URL = re.compile(r"([a-z]+)://", re.IGNORECASE)
-
-
-@dataclass(slots=True)
-class CameraCounters:
-    """What a camera lost: packets that did not decode."""
-
-    damaged: int = 0
+TRANSPORTS = ("tcp", "udp")
 
 
 class CameraSource:
-    """The frames of a camera. They may be dropped by whoever queues them; the time is that of arrival.
+    """The frames of a camera, over all its deaths: it is connected to again and again, with growing pauses.
 
-    Packets that do not decode (lost on the network) are skipped and counted in ``counters``.
+    Decoding happens in a process of its own, which is killed where it hangs and started again where it dies. Frames
+    nobody takes in time are dropped, the oldest first. The time of a frame is that of its decoding; the sequence
+    goes on after a reconnect, and frames since then carry the header ``reconnects``, their number so far.
 
     Args:
-        device: "/dev/video0", "0", or a URL: rtsp://, http://, rtmp://, udp://, tcp://, srt://.
-        size: what to ask a device for, "1280x720"; a URL's stream has its own.
+        device: "/dev/video0", "0", a URL (rtsp://, http://, rtmp://, udp://, tcp://, srt://), or a video file, which
+            is played at its own speed.
+        size: what to ask a device for, "1280x720"; everything else has its own.
         fps: what to ask a device for.
         limit: stop after so many frames.
         encoding: what the payload is when somebody reads it: "jpeg", or "raw" for RGB rows.
+        transport: how an RTSP server is to send: "tcp" (the default), or "udp".
+        start: seconds until the first picture of a connection.
+        stall: seconds without a picture after which a camera counts as dead.
+        retry: how long to wait before trying again, and how often; by default for ever.
+        loop: play a file again and again.
     """
 
     live = True
@@ -63,102 +56,123 @@ class CameraSource:
 
     def __init__(
         self,
-        device: str | int = "/dev/video0",
+        device: str | int | PathLike[str] = "/dev/video0",
         *,
         size: Size | None = None,
         fps: float | None = None,
         limit: int | None = None,
         encoding: str = "jpeg",
+        transport: str | None = None,
+        start: float = 15.0,
+        stall: float = 5.0,
+        retry: Retry | Mapping[str, Any] | None = None,
+        loop: bool = False,
     ) -> None:
-        self.device = f"/dev/video{device}" if str(device).isdigit() else str(device)
+        address = camera_address(str(device) if isinstance(device, int) else fspath(device))
         self._limit = checked_count(limit, "limit")
         self._encoding = checked_encoding(encoding)
-        self._options: dict[str, str] = {}
-        if size is not None:
-            self._options["video_size"] = "{}x{}".format(*parse_picture_size(size))
-        if fps is not None:
-            self._options["framerate"] = f"{checked_rate(fps):g}"
-        self._check()
-        self._closed = threading.Event()
-        self.counters = CameraCounters()
-
-    def frames(self) -> Iterator[Frame]:
-        """The frames, until ``limit`` or ``close``.
-
-        Raises NotFoundError when there is no such camera, UnavailableError when it is busy, or gone later on.
-        """
-        sequence = 0
-        with self._open() as container:
-            for frame in self._decoded(container):
-                yield picture_frame(picture_from_video(frame), sequence, now_ns(), self._encoding)
-                sequence += 1
-                if sequence == self._limit or self._closed.is_set():
-                    return
-        if not self._closed.is_set():
-            what = f"the camera ended its stream after {sequence} frames"
-            raise UnavailableError(what, where=redacted(self.device), cure="check the camera and the network")
-
-    def close(self) -> None:
-        """End ``frames`` with the next picture, or after ``READ_TIMEOUT_S`` without one."""
-        self._closed.set()
+        options = _device_options(address, size, fps) | _network_options(address, transport)
+        if loop and address.kind != "file":
+            raise UsageError("only a file can loop", where=address.shown, cure="leave loop out")
+        self._job = Job(address.kind, address.target, address.shown, options, loop)
+        patience = Patience(_seconds(start, "start"), _seconds(stall, "stall"))
+        self._watch = Watch(patience, _policy(retry), where=address.shown)
+        self._bell = Bell()
+        self._feed = Feed(self._job, self._watch, self._bell)
 
     @property
-    def _scheme(self) -> str:
-        match = _URL.match(self.device)
-        return match[1].lower() if match else ""
+    def device(self) -> str:
+        """What the camera is called in messages: its address without users, passwords and queries."""
+        return self._job.shown
 
-    def _check(self) -> None:
-        if self._scheme:
-            if self._scheme not in SCHEMES:
-                raise UsageError(f"no camera speaks '{self._scheme}'", cure=f"one of {', '.join(SCHEMES)}")
-            if self._options:
-                cure = "leave size and fps out and set them in the camera"
-                raise UsageError("a network camera decides size and fps itself", cure=cure)
-        elif not self.device.startswith("/dev/"):
-            cure = "name /dev/videoN or a URL; for a file use a source of type video"
-            raise UsageError(f"'{self.device}' is no camera", cure=cure)
+    @property
+    def state(self) -> str:
+        """What it is doing: idle, connecting, live, stalled, backing off, ended."""
+        return self._watch.state.value
 
-    def _open(self) -> InputContainer:
-        kind = None if self._scheme else "v4l2"
-        options = {"rtsp_transport": "tcp", "fflags": "nobuffer"} if self._scheme.startswith("rtsp") else self._options
+    @property
+    def trouble(self) -> str:
+        """Why it is not live; empty while there is nothing to complain of."""
+        trouble = self._watch.trouble
+        return "" if trouble is None else trouble.what
+
+    @property
+    def counters(self) -> CameraCounters:
+        """How often it was connected to, stalled, failed, and what was lost."""
+        return self._watch.counters
+
+    @property
+    def decoder(self) -> int | None:
+        """The number of the process that decodes; None while there is none."""
+        decoder = self._feed.decoder
+        return None if decoder is None else decoder.pid
+
+    def frames(self) -> Iterator[Frame]:
+        """The frames, until ``limit``, ``close``, or the end of a file.
+
+        Where ``retry`` bounds the attempts, raises what the last one failed of: NotFoundError when there is no such
+        camera, UnavailableError when it is busy, silent or gone, MediaError when it sends no video.
+        """
+        if self._watch.state is not State.IDLE:
+            raise UsageError("the frames of a camera are read once", where=self.device, cure="make another source")
+        sequence = 0
         try:
-            return av.open(self.device, format=kind, options=options, timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S))
-        except av.error.FileNotFoundError as error:
-            raise NotFoundError("no such camera", where=redacted(self.device), cure=_present()) from error
-        except av.error.FFmpegError as error:
-            raise self._lost(error, "cannot be opened") from error
+            while sequence != self._limit and (found := self._feed.next()) is not None:
+                picture, time_ns = found
+                frame = picture_frame(picture, sequence, time_ns, self._encoding)
+                if self.counters.reconnects:
+                    frame.headers = self._with_reconnects(frame.headers)
+                yield frame
+                sequence += 1
+        finally:
+            self._feed.close()
 
-    def _decoded(self, container: InputContainer) -> Iterator[av.VideoFrame]:
-        if not container.streams.video:
-            raise MediaError("it sends no video", where=redacted(self.device), cure="name its video stream")
-        packets = container.demux(container.streams.video[0])
-        in_a_row = 0
-        while (packet := self._next(packets)) is not None:
-            try:
-                pictures = packet.decode()
-                in_a_row = 0
-            except av.error.InvalidDataError as error:
-                self.counters.damaged += 1
-                in_a_row += 1
-                if in_a_row > MAX_DAMAGED:
-                    raise input_error(error, self.device, f"{in_a_row} damaged packets in a row") from error
-                continue
-            yield from pictures
+    def close(self) -> None:
+        """End ``frames`` at once."""
+        self._bell.ring()
 
-    def _next(self, packets: Iterator[av.Packet[VideoStream]]) -> av.Packet[VideoStream] | None:
-        try:
-            return None if self._closed.is_set() else next(packets, None)
-        except av.error.FFmpegError as error:
-            if self._closed.is_set():
-                return None
-            raise self._lost(error, "the stream broke off") from error
+    def __repr__(self) -> str:
+        return f"CameraSource({self.device!r}, {self.state})"
 
-    def _lost(self, error: av.error.FFmpegError, what: str) -> UnavailableError:
-        reason = "nothing came in time" if isinstance(error, av.error.ExitError) else error.strerror
-        cure = "check the address, the user, and that nobody else has the camera open"
-        return UnavailableError(f"{what}: {reason}", where=redacted(self.device), cure=cure)
+    def _with_reconnects(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        return MappingProxyType({**headers, "reconnects": str(self.counters.reconnects)})
 
 
-def _present() -> str:
-    devices = sorted(map(str, Path("/dev").glob("video*")))
-    return f"there are {', '.join(devices)}" if devices else "this machine has no camera device; plug one in"
+def _device_options(address: CameraAddress, size: Size | None, fps: float | None) -> dict[str, str]:
+    options: dict[str, str] = {}
+    if size is not None:
+        options["video_size"] = "{}x{}".format(*parse_picture_size(size))
+    if fps is not None:
+        options["framerate"] = f"{checked_rate(fps):g}"
+    if options and address.kind != "device":
+        what, cure = "size and fps are asked of devices alone", "leave size and fps out and set them in the camera"
+        raise UsageError(what, where=address.shown, cure=cure)
+    return options
+
+
+def _network_options(address: CameraAddress, transport: str | None) -> dict[str, str]:
+    if transport is not None and not address.rtsp:
+        raise UsageError("transport is for rtsp:// alone", where=address.shown, cure="leave transport out")
+    if transport not in (None, *TRANSPORTS):
+        cure = did_you_mean(transport, TRANSPORTS) or "tcp or udp"
+        raise UsageError(f"no transport '{transport}'", where=address.shown, cure=cure)
+    # Nobody needs the frame rate, and waiting for it costs a second. What is read until then is kept: thrown away, as
+    # with FFmpeg's "nobuffer", the next key picture may be seconds off.
+    quick = {"fpsprobesize": "0"} if address.kind == "network" else {}
+    return quick | ({"rtsp_transport": transport or "tcp"} if address.rtsp else {})
+
+
+def _policy(written: Retry | Mapping[str, Any] | None) -> Retry:
+    if isinstance(written, Retry):
+        return written
+    try:
+        return Retry(**(written or {}))
+    except TypeError:
+        keys = ", ".join(field.name for field in fields(Retry))
+        raise UsageError(f"retry is {written!r}", cure=f"it has {keys}") from None
+
+
+def _seconds(value: float, name: str) -> float:
+    if not 0 < value <= 86_400:
+        raise UsageError(f"{name} is {value:g} s", cure="give more than nothing and at most a day")
+    return float(value)

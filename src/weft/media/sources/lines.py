@@ -52,7 +52,7 @@ class LinesSource:
                 return
 
     def close(self) -> None:
-        """End ``frames`` at once, also while it waits for input."""
+        """End ``frames`` at once, also while it waits for input or for the rest of a line, which is then no frame."""
         self._closed.set()
         with self._lock:
             if self._wake is not None:
@@ -72,7 +72,8 @@ class LinesSource:
             if size > MAX_LINE:
                 what = f"a line is longer than {MAX_LINE // 2**20} MiB"
                 raise InputError(what, where=self.path, cure="end lines with a newline")
-        yield b"".join(rest)
+        if not self._closed.is_set():
+            yield b"".join(rest)
 
     def _chunks(self) -> Iterator[bytes]:
         file = self._open()

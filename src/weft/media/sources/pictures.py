@@ -61,10 +61,7 @@ class PicturesSource:
 
     def frames(self) -> Iterator[Frame]:
         """The frames. Raises NotFoundError when there is none or one cannot be read, MediaError when one is huge."""
-        files = self._files()
-        if not files:
-            kinds = ", ".join(SUFFIXES)
-            raise NotFoundError("there are no pictures", where=self.path, cure=f"put files there ending in {kinds}")
+        files = self._some_files()
         rounds = count() if self._loop else range(1)
         endless = (file for _ in rounds for file in files)
         for sequence, file in enumerate(islice(endless, self._limit)):
@@ -72,9 +69,23 @@ class PicturesSource:
                 return
             yield _frame(file, sequence)
 
+    def check(self) -> None:
+        """Look for files, and into the first: whether it is a picture. Raises NotFoundError and MediaError."""
+        files = self._some_files()
+        frame = _frame(files[0], 0)
+        if frame.picture is None and len(files) == 1:
+            open_picture(frame.payload)
+
     def close(self) -> None:
         """End ``frames`` after the frame it is at."""
         self._closed.set()
+
+    def _some_files(self) -> list[Path]:
+        files = self._files()
+        if not files:
+            kinds = ", ".join(SUFFIXES)
+            raise NotFoundError("there are no pictures", where=self.path, cure=f"put files there ending in {kinds}")
+        return files
 
     def _files(self) -> list[Path]:
         path = Path(self.path)

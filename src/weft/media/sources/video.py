@@ -13,10 +13,11 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from weft.core.address import redacted
 from weft.core.clock import now_ns
 from weft.core.errors import MediaError, WeftError
 from weft.core.frame import Frame
-from weft.media.av_errors import input_error, redacted
+from weft.media.av_errors import input_error
 from weft.media.images import picture_from_video
 from weft.media.sources.frames import checked_count, checked_encoding, picture_frame
 
@@ -88,6 +89,11 @@ class VideoSource:
             if not self._loop:
                 return
             begin = last + gap
+
+    def check(self) -> None:
+        """Open it and look whether there is video in it; nothing is decoded. Raises as :meth:`frames`."""
+        with self._open() as container:
+            self._stream(container)
 
     def close(self) -> None:
         """End ``frames`` after the frame it is at."""

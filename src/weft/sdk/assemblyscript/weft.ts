@@ -108,6 +108,23 @@ export function configGet(key: string): string | null {
   return text((name, length, ptr, cap) => raw.config_get(name, length, ptr, cap), key);
 }
 
+/** A value of the function's state, or null. */
+export function stateGet(key: string): ArrayBuffer | null {
+  return bytes((name, length, ptr, cap) => raw.state_get(name, length, ptr, cap), key);
+}
+
+/** Writes a value of the function's state: kept when the frame succeeds, thrown away when it fails. */
+export function statePut(key: string, value: ArrayBuffer): bool {
+  const k = String.UTF8.encode(key);
+  return raw.state_put(changetype<usize>(k), k.byteLength, changetype<usize>(value), value.byteLength) == 0;
+}
+
+/** Deletes a value of the function's state; false where it was not there. */
+export function stateDelete(key: string): bool {
+  const k = String.UTF8.encode(key);
+  return raw.state_delete(changetype<usize>(k), k.byteLength) == 0;
+}
+
 /** A log line. */
 export function log(level: Level, line: string): void {
   const data = String.UTF8.encode(line);
@@ -273,6 +290,11 @@ export namespace raw {
   @external("weft", "config_get")
   export declare function config_get(key: usize, keyLen: u32, ptr: usize, cap: u32): i32;
   @external("weft", "log") export declare function log(level: u32, line: usize, len: u32): void;
+  @external("weft", "state_get")
+  export declare function state_get(key: usize, keyLen: u32, ptr: usize, cap: u32): i32;
+  @external("weft", "state_put")
+  export declare function state_put(key: usize, keyLen: u32, value: usize, len: u32): i32;
+  @external("weft", "state_delete") export declare function state_delete(key: usize, keyLen: u32): i32;
 }
 
 export namespace raw_nn {
@@ -319,8 +341,14 @@ function byteLength<T>(values: StaticArray<T>): u32 {
   return <u32>values.length * <u32>sizeof<T>();
 }
 
-/** A text of unknown length: asked for with some room, then with the room it needs. */
+/** A text of unknown length. */
 function text(read: (name: usize, length: u32, ptr: usize, cap: u32) => i32, name: string): string | null {
+  const data = bytes(read, name);
+  return data ? String.UTF8.decode(data) : null;
+}
+
+/** Bytes of unknown length: asked for with some room, then with the room they need. */
+function bytes(read: (name: usize, length: u32, ptr: usize, cap: u32) => i32, name: string): ArrayBuffer | null {
   const key = String.UTF8.encode(name);
   let buffer = new ArrayBuffer(256);
   let length = read(changetype<usize>(key), key.byteLength, changetype<usize>(buffer), buffer.byteLength);
@@ -328,5 +356,5 @@ function text(read: (name: usize, length: u32, ptr: usize, cap: u32) => i32, nam
     buffer = new ArrayBuffer(length);
     length = read(changetype<usize>(key), key.byteLength, changetype<usize>(buffer), buffer.byteLength);
   }
-  return length < 0 ? null : String.UTF8.decodeUnsafe(changetype<usize>(buffer), length);
+  return length < 0 ? null : buffer.slice(0, length);
 }

@@ -24,8 +24,9 @@
 /* What host functions of `weft` return on failure. */
 enum {
     WEFT_EINVAL = -1,      /* an argument is wrong, or a pointer is outside memory */
-    WEFT_ENOTFOUND = -2,   /* no such header, config key or stream */
+    WEFT_ENOTFOUND = -2,   /* no such header, config key, stream or state key */
     WEFT_ETOOSMALL = -3,   /* the buffer is too small */
+    WEFT_ETOOLARGE = -3,   /* a state key or value is over a limit */
     WEFT_EDENIED = -4,     /* not granted */
     WEFT_EUNSUPPORTED = -5,
     WEFT_EFAILED = -6      /* the host could not do it; the reason is in its log */
@@ -67,6 +68,16 @@ int32_t weft_emit(const char *stream, uint32_t stream_len, const char *media_typ
 /* The value's length in bytes; copied only if it fits into cap. */
 WEFT_IMPORT("weft", "config_get") int32_t weft_config_get(const char *key, uint32_t key_len, char *ptr, uint32_t cap);
 WEFT_IMPORT("weft", "log") void weft_log(uint32_t level, const char *text, uint32_t len);
+
+/* --- state: values that outlive the instance and the process, where state is granted ----- */
+
+/* A frame is a transaction: what it writes is kept when weft_handle returns 0, and thrown away when the frame fails.
+ * Keys are UTF-8 text of 1 to 512 bytes. The value's length in bytes; copied only if it fits into cap. */
+WEFT_IMPORT("weft", "state_get") int32_t weft_state_get(const char *key, uint32_t key_len, void *ptr, uint32_t cap);
+WEFT_IMPORT("weft", "state_put")
+int32_t weft_state_put(const char *key, uint32_t key_len, const void *value, uint32_t len);
+/* WEFT_ENOTFOUND where it was not there. */
+WEFT_IMPORT("weft", "state_delete") int32_t weft_state_delete(const char *key, uint32_t key_len);
 
 /* --- wasi-nn ----------------------------------------------------------------------------- */
 

@@ -44,6 +44,15 @@ func configGet(key unsafe.Pointer, keyLen uint32, ptr unsafe.Pointer, size uint3
 //go:wasmimport weft log
 func logLine(level uint32, line unsafe.Pointer, size uint32)
 
+//go:wasmimport weft state_get
+func stateGet(key unsafe.Pointer, keyLen uint32, ptr unsafe.Pointer, size uint32) int32
+
+//go:wasmimport weft state_put
+func statePut(key unsafe.Pointer, keyLen uint32, value unsafe.Pointer, size uint32) int32
+
+//go:wasmimport weft state_delete
+func stateDelete(key unsafe.Pointer, keyLen uint32) int32
+
 //go:wasmimport wasi_ephemeral_nn load
 func nnLoad(parts unsafe.Pointer, count, encoding, target uint32, graph unsafe.Pointer) uint32
 

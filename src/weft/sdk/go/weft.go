@@ -28,6 +28,7 @@ var (
 	ErrInvalidArgument = errors.New("an argument is wrong")
 	ErrNotFound        = errors.New("not found")
 	ErrTooSmall        = errors.New("the buffer is too small")
+	ErrTooLarge        = errors.New("the key or value is over a limit of the state")
 	ErrDenied          = errors.New("not granted")
 	ErrUnsupported     = errors.New("not supported")
 	ErrFailed          = errors.New("the host could not do it")
@@ -163,6 +164,22 @@ func Config(key, otherwise string) string {
 	return otherwise
 }
 
+// StateGet is a value of the function's state; [ErrNotFound] where there is none.
+func StateGet(key string) ([]byte, error) {
+	return bytesFrom(func(ptr unsafe.Pointer, size uint32) int32 {
+		return stateGet(chars(key), uint32(len(key)), ptr, size)
+	})
+}
+
+// StatePut writes a value of the function's state: kept when the frame succeeds, thrown away when it fails.
+func StatePut(key string, value []byte) error {
+	return withinLimits(statePut(chars(key), uint32(len(key)), unsafe.Pointer(unsafe.SliceData(value)),
+		uint32(len(value))))
+}
+
+// StateDelete deletes a value of the function's state; [ErrNotFound] where it was not there.
+func StateDelete(key string) error { return withinLimits(stateDelete(chars(key), uint32(len(key)))) }
+
 // Log writes a log line.
 func Log(level Level, format string, args ...any) {
 	line := fmt.Sprintf(format, args...)
@@ -195,15 +212,29 @@ func count(code int32) (int, error) {
 	return 0, ErrFailed
 }
 
-// text asks with some room, then with the room the text needs.
+// withinLimits is check for calls that have no buffer to be too small.
+func withinLimits(code int32) error {
+	err := check(code)
+	if err == ErrTooSmall {
+		return ErrTooLarge
+	}
+	return err
+}
+
 func text(read func(unsafe.Pointer, uint32) int32) (string, error) {
+	data, err := bytesFrom(read)
+	return string(data), err
+}
+
+// bytesFrom asks with some room, then with the room that is needed.
+func bytesFrom(read func(unsafe.Pointer, uint32) int32) ([]byte, error) {
 	buffer := make([]byte, 256)
 	length, err := count(read(unsafe.Pointer(unsafe.SliceData(buffer)), uint32(len(buffer))))
 	if err == nil && length > len(buffer) {
 		buffer = make([]byte, length)
 		length, err = count(read(unsafe.Pointer(unsafe.SliceData(buffer)), uint32(len(buffer))))
 	}
-	return string(buffer[:min(length, len(buffer))]), err
+	return buffer[:min(length, len(buffer))], err
 }
 
 func chars(text string) unsafe.Pointer { return unsafe.Pointer(unsafe.StringData(text)) }

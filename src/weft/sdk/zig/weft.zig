@@ -14,7 +14,7 @@ const std = @import("std");
 const Allocator = std.mem.Allocator;
 
 /// What host functions of `weft` say when they fail.
-pub const Error = error{ InvalidArgument, NotFound, TooSmall, Denied, Unsupported, Failed };
+pub const Error = error{ InvalidArgument, NotFound, TooSmall, TooLarge, Denied, Unsupported, Failed };
 
 pub const Level = enum(u32) { trace, debug, info, warn, err };
 pub const PixelFormat = enum(u32) { rgb8, bgr8, gray8, rgb32f };
@@ -139,6 +139,24 @@ pub fn emitJson(allocator: Allocator, value: anytype) (Error || Allocator.Error)
 /// A value of the function's config, or null. The caller frees it.
 pub fn configGet(allocator: Allocator, key: []const u8) (Error || Allocator.Error)!?[]u8 {
     return optional(text(allocator, raw.config_get, .{ key.ptr, length(key) }));
+}
+
+/// A value of the function's state, or null. The caller frees it.
+pub fn stateGet(allocator: Allocator, key: []const u8) (Error || Allocator.Error)!?[]u8 {
+    return optional(text(allocator, raw.state_get, .{ key.ptr, length(key) }));
+}
+
+/// Writes a value of the function's state: kept when the frame succeeds, thrown away when it fails.
+pub fn statePut(key: []const u8, value: []const u8) Error!void {
+    try withinLimits(raw.state_put(key.ptr, length(key), value.ptr, length(value)));
+}
+
+/// Deletes a value of the function's state; false where it was not there.
+pub fn stateDelete(key: []const u8) Error!bool {
+    withinLimits(raw.state_delete(key.ptr, length(key))) catch |failure| {
+        return if (failure == error.NotFound) false else failure;
+    };
+    return true;
 }
 
 /// A log line, at most 1 KiB of it.
@@ -355,6 +373,9 @@ pub const raw = struct {
     ) i32;
     pub extern "weft" fn config_get(key: [*]const u8, key_len: u32, ptr: [*]u8, cap: u32) i32;
     pub extern "weft" fn log(level: u32, line: [*]const u8, len: u32) void;
+    pub extern "weft" fn state_get(key: [*]const u8, key_len: u32, ptr: [*]u8, cap: u32) i32;
+    pub extern "weft" fn state_put(key: [*]const u8, key_len: u32, value: [*]const u8, len: u32) i32;
+    pub extern "weft" fn state_delete(key: [*]const u8, key_len: u32) i32;
 };
 
 pub const raw_nn = struct {
@@ -409,7 +430,12 @@ fn count(code: i32) Error!usize {
     };
 }
 
-/// A text of unknown length: asked for with the room at hand, then with the room it needs.
+/// As `check`, for calls that have no buffer to be too small.
+fn withinLimits(code: i32) Error!void {
+    check(code) catch |failure| return if (failure == error.TooSmall) error.TooLarge else failure;
+}
+
+/// Bytes of unknown length: asked for with the room at hand, then with the room they need.
 fn text(allocator: Allocator, function: anytype, head: anytype) (Error || Allocator.Error)![]u8 {
     var small: [256]u8 = undefined;
     const size = try count(@call(.auto, function, head ++ .{ @as([*]u8, &small), @as(u32, small.len) }));

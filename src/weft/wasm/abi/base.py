@@ -5,31 +5,21 @@ A foreign ABI is one file in this folder with one subclass of :class:`Abi`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol
 
 from weft.core.frame import Frame
+from weft.core.protocols import Terminal
 from weft.wasm.program import Program
-
-
-@dataclass(frozen=True, slots=True)
-class Terminal:
-    """The process's own streams, for a command that runs in the foreground.
-
-    Attributes:
-        inherit_stdin: the guest reads the process's standard input itself.
-        out: takes standard output as it comes.
-        err: takes standard error as it comes.
-    """
-
-    inherit_stdin: bool
-    out: Callable[[bytes], object]
-    err: Callable[[bytes], object]
+from weft.wasm.state import GuestState
 
 
 class Guest(Protocol):
     """A started guest."""
+
+    @property
+    def state(self) -> GuestState | None:
+        """The state of its instance, where it has one now; its handler keeps or throws away what a frame wrote."""
 
     def handle(self, frame: Frame) -> Sequence[Frame]:
         """What it emits for a frame. Raises GuestError."""

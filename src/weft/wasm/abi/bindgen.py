@@ -18,16 +18,18 @@ from typing import ClassVar
 
 from weft.core.errors import GuestFailed, GuestTrap, ModuleError, TimeLimitError, UsageError
 from weft.core.frame import Frame
+from weft.core.protocols import Terminal
 from weft.core.suggest import did_you_mean
+from weft.core.text import visible
 from weft.core.units import format_duration
-from weft.wasm.abi.base import Abi, Terminal
+from weft.wasm.abi.base import Abi
 from weft.wasm.abi.command import run_main
 from weft.wasm.guard import Refusal
 from weft.wasm.host.env_bindgen import BYTES, TEXT, BytesReturned, RecordsReturned, Value, read_records
 from weft.wasm.instance import Instance
 from weft.wasm.look import media_type_of
-from weft.wasm.output import printable
 from weft.wasm.program import Program
+from weft.wasm.state import GuestState
 
 RESULT_AT = 8
 """Where a wasm-bindgen function writes its result's pointer and length."""
@@ -93,6 +95,11 @@ class BindgenGuest:
         except BaseException:
             instance.close()
             raise
+
+    @property
+    def state(self) -> GuestState:
+        """The instance's."""
+        return self._instance.state
 
     def handle(self, frame: Frame) -> Sequence[Frame]:
         """One call of the function. Raises GuestError; GuestFailed where it returned an error."""
@@ -183,7 +190,7 @@ class BindgenGuest:
 
     def _error(self, message: str) -> GuestFailed:
         name = self._instance.settings.name
-        return GuestFailed(f"{self._function} returned an error: {printable(message[:1024])}", where=name)
+        return GuestFailed(f"{self._function} returned an error: {visible(message[:1024])}", where=name)
 
 
 def chosen_function(program: Program) -> str:

@@ -7,11 +7,13 @@ from typing import ClassVar
 
 from weft.core.errors import GuestExit
 from weft.core.frame import Frame
-from weft.wasm.abi.base import Abi, Terminal
+from weft.core.protocols import Terminal
+from weft.wasm.abi.base import Abi
 from weft.wasm.instance import Instance, TimeLimit
 from weft.wasm.look import media_type_of
 from weft.wasm.output import CapturedOutput, GuestLog
 from weft.wasm.program import Program
+from weft.wasm.state import GuestState
 
 
 class Command(Abi):
@@ -37,6 +39,11 @@ class CommandGuest:
         self._terminal = terminal
         self._instance: Instance | None = None
 
+    @property
+    def state(self) -> GuestState | None:
+        """The instance's, once there is one."""
+        return self._instance.state if self._instance else None
+
     def handle(self, frame: Frame) -> Sequence[Frame]:
         """Run it to its end. Raises GuestExit for a non-zero exit code, GuestError otherwise."""
         out = self._terminal.out if self._terminal else None
@@ -60,10 +67,10 @@ class CommandGuest:
             self._instance.close()
 
 
-def run_main(instance: Instance, limit: TimeLimit) -> None:
-    """Run ``_start`` to its end. Raises GuestExit for a non-zero exit code, GuestError otherwise."""
+def run_main(instance: Instance, limit: TimeLimit, main: str = "_start") -> None:
+    """Run ``_start``, or another main, to its end. Raises GuestExit for a non-zero exit code, GuestError otherwise."""
     try:
-        instance.call("_start", limit)
+        instance.call(main, limit)
     except GuestExit as end:
         if end.code:
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import wasmtime
@@ -11,6 +12,10 @@ from weft.core.suggest import did_you_mean
 from weft.wasm.abi import abis
 from weft.wasm.abi.base import Abi
 from weft.wasm.program import signature_of
+
+_HANDLE = "func() -> result<_, string>"
+_FOR_COMPONENTS = {"component": {"handle": _HANDLE, "init": _HANDLE}, "command": {"_start": "func() -> result"}}
+"""The ABIs that call components, the first to try first, with the functions they call."""
 
 
 def detect(module: wasmtime.Module, path: Path) -> type[Abi]:
@@ -28,12 +33,12 @@ def detect(module: wasmtime.Module, path: Path) -> type[Abi]:
     )
 
 
-def choose(name: str | None, module: wasmtime.Module, path: Path) -> type[Abi]:
-    """The named ABI, or the detected one for None and "auto".
+def choose(name: str | type[Abi] | None, module: wasmtime.Module, path: Path) -> type[Abi]:
+    """The named ABI, the given one, or the detected one for None and "auto".
 
     Raises UsageError for an unknown name and ModuleError when the module lacks what the ABI needs.
     """
-    abi = detect(module, path) if name in {None, "auto"} else _named(str(name))
+    abi = name if isinstance(name, type) else _detected_or_named(name, module, path)
     functions = _functions(module)
     for function, signature in abi.needs.items():
         if function not in functions:
@@ -50,6 +55,33 @@ def choose(name: str | None, module: wasmtime.Module, path: Path) -> type[Abi]:
                 cure="see docs/functions",
             )
     return abi
+
+
+def choose_for_component(name: str | type[Abi] | None, functions: Mapping[str, str], path: Path) -> type[Abi]:
+    """As :func:`choose`, for a component that exports these functions."""
+    named = name if isinstance(name, type) else None if name in {None, "auto"} else _named(str(name))
+    able = [abis()[abi] for abi, calls in _FOR_COMPONENTS.items() if next(iter(calls)) in functions]
+    chosen = next((abi for abi in able if named in {None, abi}), None)
+    if chosen is None:
+        seen = ", ".join(sorted(functions)) or "none"
+        how = f"as '{named.name}'" if named else "at all"
+        raise ModuleError(
+            f"a component that cannot be called {how}; its exported functions: {seen}",
+            where=str(path),
+            cure="export handle (the world weft:function) or wasi:cli/run (a command); see docs/components",
+        )
+    for function, signature in _FOR_COMPONENTS[chosen.name].items():
+        if functions.get(function, signature) != signature:
+            raise ModuleError(
+                f"exports {function} as {functions[function]}, but the ABI '{chosen.name}' calls it as {signature}",
+                where=str(path),
+                cure="build it against the current WIT files; see docs/components",
+            )
+    return chosen
+
+
+def _detected_or_named(name: str | None, module: wasmtime.Module, path: Path) -> type[Abi]:
+    return detect(module, path) if name in {None, "auto"} else _named(str(name))
 
 
 def _named(name: str) -> type[Abi]:

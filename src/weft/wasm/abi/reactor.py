@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from weft.core.frame import Frame
+from weft.core.protocols import Terminal
 from weft.wasm import faults
-from weft.wasm.abi.base import Abi, Terminal
+from weft.wasm.abi.base import Abi
 from weft.wasm.instance import Instance, TimeLimit
 from weft.wasm.program import Program
+from weft.wasm.state import GuestState
 
 
 class Reactor(Abi):
@@ -41,6 +43,11 @@ class ReactorGuest:
         except BaseException:
             instance.close()
             raise
+
+    @property
+    def state(self) -> GuestState:
+        """The instance's."""
+        return self._instance.state
 
     def handle(self, frame: Frame) -> Sequence[Frame]:
         """One call of ``weft_handle``. Raises GuestError."""

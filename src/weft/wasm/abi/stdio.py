@@ -3,46 +3,39 @@
 The host writes one record (see :mod:`weft.wasm.records`) per frame, its header holding stream, media_type,
 sequence, time_ns and headers. The guest answers each with one record: a header ``{"stream", "media_type"}`` and
 a payload, an empty record (both lengths 0) when it has nothing to say, or ``{"error": "…"}`` when it failed. A
-header with ``"more": true`` says that another record follows. Host modules work on the same frame.
+header with ``"more": true`` says that another record follows, and one with ``"frame": true`` hands the frame through.
+
+Before its answer a guest may call the host (:mod:`weft.wasm.stdio_calls`), and log with ``{"log": "…"}`` and perhaps
+``"level": "warning"``, which is not answered. Host modules work on the same frame.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import logging
-import os
+import math
 import queue
-import select
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import ClassVar
 
-from weft.core.errors import GuestError, GuestFailed, GuestTrap, NotFoundError, TimeLimitError, UsageError, WeftError
+from weft.core.errors import GuestError, GuestTrap, TimeLimitError, WeftError
 from weft.core.frame import Frame
+from weft.core.protocols import Terminal
 from weft.core.units import format_duration
-from weft.wasm.abi.base import Abi, Terminal
+from weft.wasm.abi.base import Abi
 from weft.wasm.abi.command import run_main
-from weft.wasm.instance import Instance
-from weft.wasm.output import GuestLog, LoggedOutput, printable
+from weft.wasm.instance import NO_FRAME, Instance
+from weft.wasm.output import GuestLog
 from weft.wasm.program import Program
-from weft.wasm.records import Record, RecordParser, frame_record
-
-PIPE_SIZE = 1 << 20
-"""Bytes of the pipe to the guest; what fits crosses in one write."""
+from weft.wasm.records import frame_record, record
+from weft.wasm.state import GuestState
+from weft.wasm.stdio_calls import StdioCalls
+from weft.wasm.stdio_output import Answers, Called, RecordOutput
+from weft.wasm.stdio_pipe import Pipe
 
 STOP_WITHIN = 1.0
 """Seconds a guest has to end after its input was closed, and again after it was stopped."""
-
-_LOOK_EVERY = 0.05
-_ONE_ANSWER = 'answer each record with one record; more follow only after a header with "more": true'
-
-Answers = queue.SimpleQueue[list[Frame] | WeftError]
-"""What the guest's thread tells: that it started (nothing emitted), each frame's answer, and why it ended."""
 
 
 class Stdio(Abi):
@@ -59,84 +52,37 @@ class Stdio(Abi):
         return {"_start", "weft_stdio"} <= exports
 
     @classmethod
+    def start_record(cls, program: Program) -> bytes | None:
+        """What the guest is given before its first frame, and has to answer like one; None for nothing."""
+        return None
+
+    @classmethod
     def start(cls, program: Program, terminal: Terminal | None) -> StdioGuest:
-        """Start the guest on its own thread."""
-        guest = StdioGuest(program)
+        """Start the guest on its own thread, and give it its start record, if there is one."""
+        (main,) = cls.needs
+        guest = StdioGuest(program, main)
         try:
             guest.wait_started()
+            if (payload := cls.start_record(program)) is not None:
+                guest.make_ready(payload)
         except BaseException:
             guest.close()
             raise
         return guest
 
 
-class RecordOutput(LoggedOutput):
-    """Standard output as the answers to frames, standard error as log lines.
-
-    Answers are taken only while a frame is out, so what waits is bounded by the frame's limits.
-    """
-
-    def __init__(self, instance: Instance, log: GuestLog, answers: Answers) -> None:
-        super().__init__(instance, log)
-        self._instance = instance
-        self._answers = answers
-        self._parser = RecordParser(instance.settings.limits.output)
-        self._asked = False
-        self._failed: WeftError | None = None
-
-    def begin(self) -> None:
-        """A new frame, which the guest is to answer."""
-        super().begin()
-        self._asked, self._failed = True, None
-
-    def stdout(self, data: bytes) -> int | None:
-        """Take the records that are complete; a malformed one, or one nobody asked for, ends the guest."""
-        try:
-            for record in self._parser.feed(data):
-                self._take_record(record)
-        except WeftError as error:
-            self._instance.stop(error.at(self._instance.settings.name))
-            self._reply(error)
-            return -errno.EPROTO
-        return None
-
-    def _take_record(self, record: Record) -> None:
-        header, payload = record
-        if not self._asked:
-            raise GuestTrap("wrote a record although no frame was to be answered", cure=_ONE_ANSWER)
-        if error := header.get("error"):
-            self._failed = GuestFailed(f"the guest says: {printable(str(error))}", where=self._instance.settings.name)
-        elif (header or payload) and self._failed is None:
-            self._emit(header, payload)
-        if self._failed or not header.get("more"):
-            self._reply(self._failed or self._instance.emitted.frames)
-
-    def _reply(self, answer: list[Frame] | WeftError) -> None:
-        """Answer the frame that is out: one answer each."""
-        if self._asked:
-            self._asked = False
-            self._answers.put(answer)
-
-    def _emit(self, header: dict[str, object], payload: bytes) -> None:
-        stream, media_type = str(header.get("stream", "")), str(header.get("media_type", "application/octet-stream"))
-        try:
-            self._instance.emitted.check(stream, media_type, len(payload))
-        except (NotFoundError, UsageError) as error:
-            self._failed = GuestFailed(error.what, where=error.where, cure=error.cure)
-        else:
-            frame = self._instance.frame
-            self._instance.emitted.add(frame.derive(payload, media_type=media_type, stream=stream))
-
-
 class StdioGuest:
     """A guest that runs on a thread of its own and is spoken to through a pipe."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, main: str) -> None:
         self._settings = program.settings
+        self._main = main
         self._answers: Answers = queue.SimpleQueue()
         self._instance: Instance | None = None
+        self._calls: StdioCalls | None = None
+        self._deadline = math.inf
         self._grace = self._settings.limits.start  # its main makes ready before it reads the first frame
-        self._path, self._reader, self._writer = _make_pipe()
+        self._pipe = Pipe()
         self._thread = threading.Thread(target=self._run, args=(program,), name=f"weft-{program.settings.name}")
         self._thread.daemon = True
         self._thread.start()
@@ -144,49 +90,63 @@ class StdioGuest:
     def wait_started(self) -> None:
         """Until the module is instantiated. Raises GuestError when it does not start."""
         limit = self._settings.limits.start
-        self._answer(time.monotonic() + limit, f"did not start within {format_duration(limit)}", "raise limits.start")
+        self._deadline = time.monotonic() + limit
+        self._answer(NO_FRAME, "did not start within {}", limit, "raise limits.start")
+
+    def make_ready(self, payload: bytes) -> None:
+        """Give it the start record, and wait until it is ready. Raises GuestError when it is not, or says so."""
+        assert self._instance is not None
+        limit, self._grace = self._settings.limits.start, 0.0
+        self._deadline = time.monotonic() + limit
+        self._instance.output.begin()
+        self._ask(record({"start": True}, payload))
+        cure = "raise limits.start, or do less before the first frame"
+        self._answer(NO_FRAME, "ran longer than the {} it has to start", limit, cure)
+
+    @property
+    def state(self) -> GuestState | None:
+        """The instance's, once there is one."""
+        return self._instance.state if self._instance else None
 
     def handle(self, frame: Frame) -> Sequence[Frame]:
         """One record in, its answers out. Raises GuestFailed for an error record, GuestError otherwise."""
         assert self._instance is not None
+        assert self._calls is not None
         limit, self._grace = self._settings.limits.time + self._grace, 0.0
-        deadline = time.monotonic() + limit
-        record = frame_record(frame)
+        self._deadline = time.monotonic() + limit
+        asked = frame_record(frame, lazy=self._calls.lazy)
         self._instance.begin(frame)
-        self._write(record, deadline)
-        return self._answer(
-            deadline,
-            f"did not answer within {format_duration(limit)}",
-            "raise limits.time (--timeout); a stdio guest answers each record with one",
-        )
+        self._ask(asked)
+        cure = "raise limits.time (--timeout); a stdio guest answers each record with one"
+        return self._answer(frame, "did not answer within {}", limit, cure)
 
     def close(self) -> None:
         """End of input; a guest that does not end by itself is stopped."""
-        writer, self._writer = self._writer, -1
-        if writer >= 0:
-            os.close(writer)
+        self._pipe.end()
         self._thread.join(STOP_WITHIN)
         if self._thread.is_alive() and self._instance:
             self._instance.stop(GuestError("did not end with its input", where=self._settings.name))
             self._thread.join(STOP_WITHIN)
         if self._thread.is_alive():
             logging.getLogger(__name__).warning("%s: its thread does not end; it is left behind", self._settings.name)
-        _remove_pipe(self._path)
+        self._pipe.remove()
 
     # --- the guest's thread ------------------------------------------------------------
 
     def _run(self, program: Program) -> None:
         end: WeftError = GuestError("its thread failed", where=self._settings.name)
         try:
-            self._instance = Instance(program, str(self._path), output=self._output)
-            self._close_reader()
+            self._instance = Instance(program, str(self._pipe.path), output=self._output)
+            self._calls = StdioCalls(self._instance)
+            self._instance.state = GuestState(self._settings, self._instance.log, self._expired)
+            self._pipe.guest_reads()
             self._answers.put([])
-            run_main(self._instance, "none")
+            run_main(self._instance, "none", self._main)
             end = GuestTrap("ended although frames were to come", where=self._settings.name)
         except WeftError as error:
             end = error
         finally:
-            self._close_reader()
+            self._pipe.guest_reads()
             if self._instance:
                 self._instance.close()
             self._answers.put(end)
@@ -194,58 +154,36 @@ class StdioGuest:
     def _output(self, instance: Instance, log: GuestLog) -> RecordOutput:
         return RecordOutput(instance, log, self._answers)
 
-    def _close_reader(self) -> None:
-        """The guest holds the only reading end from here on, so that its end shows as a broken pipe."""
-        reader, self._reader = self._reader, -1
-        if reader >= 0:
-            os.close(reader)
+    def _expired(self) -> bool:
+        """Its main has no time limit, but what it asks the host for has the frame's."""
+        return time.monotonic() >= self._deadline or self._instance is None or self._instance.expired()
 
     # --- the handler's thread ----------------------------------------------------------
 
-    def _write(self, data: bytes, deadline: float) -> None:
-        view = memoryview(data)
-        while view:
+    def _ask(self, data: bytes) -> None:
+        self._pipe.write(data, self._deadline, self._thread.is_alive)
+
+    def _answer(self, frame: Frame, late: str, limit: float, cure: str) -> list[Frame]:
+        """What the guest says of ``frame``, its calls answered meanwhile; ``late`` says that ``limit`` has passed."""
+        while True:
             try:
-                view = view[os.write(self._writer, view) :]
-            except BlockingIOError:
-                if not self._wait_writable(deadline):
-                    return  # no answer will come either, which says why
-            except BrokenPipeError:
-                return
+                left = max(0.0, self._deadline - time.monotonic())
+                said = self._answers.get(timeout=min(left, threading.TIMEOUT_MAX))
+            except queue.Empty:
+                said = TimeLimitError(late.format(format_duration(limit)), where=self._settings.name, cure=cure)
+                if self._instance:
+                    self._instance.stop(said)
+            if isinstance(said, WeftError):
+                raise said
+            if isinstance(said, list):
+                return said
+            self._serve(said, frame)
 
-    def _wait_writable(self, deadline: float) -> bool:
-        """Wait for room in the pipe, but no longer than the frame's time, nor on a guest that ended."""
-        poller = select.poll()
-        poller.register(self._writer, select.POLLOUT)
-        while self._thread.is_alive() and time.monotonic() < deadline:
-            if poller.poll(_LOOK_EVERY * 1000):
-                return True
-        return False
-
-    def _answer(self, deadline: float, late: str, cure: str) -> list[Frame]:
-        try:
-            answer = self._answers.get(timeout=max(0.0, deadline - time.monotonic()))
-        except queue.Empty:
-            answer = TimeLimitError(late, where=self._settings.name, cure=cure)
-            if self._instance:
-                self._instance.stop(answer)
-        if isinstance(answer, WeftError):
-            raise answer
-        return answer
-
-
-def _make_pipe() -> tuple[Path, int, int]:
-    """A named pipe nobody else can open, its reading end, and its writing end, which never blocks."""
-    path = Path(tempfile.mkdtemp(prefix="weft-")) / "stdin"
-    os.mkfifo(path, 0o600)
-    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    writer = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-    with suppress(OSError, AttributeError):  # not every system lets a pipe grow
-        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
-    return path, reader, writer
-
-
-def _remove_pipe(path: Path) -> None:
-    with suppress(OSError):
-        path.unlink()
-        path.parent.rmdir()
+    def _serve(self, called: Called, frame: Frame) -> None:
+        assert self._calls is not None
+        assert self._instance is not None
+        answer = self._calls.answer(called.record, in_frame=frame is not NO_FRAME)
+        output = self._instance.output
+        if isinstance(output, RecordOutput):  # it may have ended meanwhile
+            output.answered()
+        self._ask(answer)

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from weft.core.frame import Frame
+from weft.core.protocols import Terminal
 from weft.wasm import faults
-from weft.wasm.abi.base import Abi, Terminal
+from weft.wasm.abi.base import Abi
 from weft.wasm.abi.command import run_main
 from weft.wasm.host.env_yomo import YomoHost, tag_stream
 from weft.wasm.instance import Instance
 from weft.wasm.program import Program
+from weft.wasm.state import GuestState
 
 _PREPARE = ("yomo_observe_datatags", "yomo_wanted_target")
 
@@ -53,6 +55,11 @@ class YomoGuest:
         self._host = host
         if host.observed:
             instance.log.line(logging.INFO, f"observes {', '.join(map(tag_stream, host.observed))}")
+
+    @property
+    def state(self) -> GuestState:
+        """The instance's."""
+        return self._instance.state
 
     def handle(self, frame: Frame) -> Sequence[Frame]:
         """One call of the handler; nothing for a frame that is for another target. Raises GuestError."""

@@ -47,6 +47,14 @@ def read_tensor(memory: GuestMemory, ptr: int, port: Port, layout: Layout | None
     return Tensor(_arrange(values, shape, layout), dtype)
 
 
+def tensor_words(memory: GuestMemory, ptr: int) -> str:
+    """A tensor as a guest describes it, for a trace. Raises Refusal where it lies outside memory."""
+    dims_ptr, rank, type_word, _, size = memory.unpack(TENSOR, ptr)
+    shown = min(rank, MAX_RANK)
+    dims = ",".join(map(str, memory.unpack(struct.Struct(f"<{shown}I"), dims_ptr)))
+    return f"[{dims}{',…' if shown < rank else ''}] of type {type_word & 0xFF}, {size} bytes"
+
+
 def fit_tensor(values: Array, dtype: DType, dims: tuple[int, ...], port: Port, layout: Layout | None) -> Tensor:
     """Flat elements as input for ``port``. Raises Refusal ("invalid") when their number does not fit."""
     return Tensor(_arrange(values, _shape(port, dims, values.size), layout), dtype)

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from weft.core.dtypes import BYTES
 from weft.core.model import Model, ModelOptions, Port
-from weft.core.suggest import did_you_mean
 from weft.core.tensor import Tensor
 from weft.wasm.guard import Kind, Refusal
 from weft.wasm.host.base import HostModule, exported
 from weft.wasm.host.nn_grants import BY_NAME, GRANT, OWN_MODEL, check_own_model, granted_model
-from weft.wasm.host.nn_tensors import read_tensor
+from weft.wasm.host.nn_ports import port_at, port_named
+from weft.wasm.host.nn_tensors import read_tensor, tensor_words
 
 if TYPE_CHECKING:
     from weft.wasm.instance import Instance
+    from weft.wasm.trace_words import Words
 
 MAX_PARTS = 8
 """Byte buffers one model may come in; OpenVINO IR has two."""
@@ -46,6 +47,7 @@ class WasiNN(HostModule):
 
     name = "wasi_ephemeral_nn"
     grant = GRANT
+    words: ClassVar[Mapping[str, Words]] = {"tensor_ptr": tensor_words}
     errno: ClassVar[dict[Kind, int]] = {
         "invalid": 1,
         "encoding": 2,
@@ -137,13 +139,13 @@ class WasiNN(HostModule):
     def set_input(self, context: int, index: int, tensor_ptr: int) -> None:
         """Set an input by its number."""
         state = _get(self._contexts, context, "context")
-        self._set(state, _port(state.model.info.inputs, index, "input"), tensor_ptr)
+        self._set(state, port_at(state.model.info.inputs, index, "input"), tensor_ptr)
 
     @exported("(i32 i32 i32 i32) -> (i32)")
     def set_input_by_string(self, context: int, name_ptr: int, name_len: int, tensor_ptr: int) -> None:
         """Set an input by its name."""
         state = _get(self._contexts, context, "context")
-        self._set(state, _named(state.model.info.inputs, self.memory.text(name_ptr, name_len), "input"), tensor_ptr)
+        self._set(state, port_named(state.model.info.inputs, self.memory.text(name_ptr, name_len), "input"), tensor_ptr)
 
     @exported("(i32) -> (i32)")
     def compute(self, context: int) -> None:
@@ -156,7 +158,7 @@ class WasiNN(HostModule):
     def get_output(self, context: int, index: int, ptr: int, capacity: int, written_out: int) -> None:
         """Copy an output by its number; too small a buffer gets the size and 7."""
         state = _get(self._contexts, context, "context")
-        self._give(state, _port(state.model.info.outputs, index, "output"), ptr, capacity, written_out)
+        self._give(state, port_at(state.model.info.outputs, index, "output"), ptr, capacity, written_out)
 
     @exported("(i32 i32 i32 i32 i32 i32) -> (i32)")
     def get_output_by_string(
@@ -164,7 +166,7 @@ class WasiNN(HostModule):
     ) -> None:
         """Copy an output by its name."""
         state = _get(self._contexts, context, "context")
-        port = _named(state.model.info.outputs, self.memory.text(name_ptr, name_len), "output")
+        port = port_named(state.model.info.outputs, self.memory.text(name_ptr, name_len), "output")
         self._give(state, port, ptr, capacity, written_out)
 
     # The "single" forms are for models that answer piece by piece; one inference is one piece.
@@ -189,12 +191,12 @@ class WasiNN(HostModule):
     def input_of(self, context: int, index: int) -> tuple[Context, Port]:
         """A context and one of its inputs. Raises Refusal."""
         state = _get(self._contexts, context, "context")
-        return state, _port(state.model.info.inputs, index, "input")
+        return state, port_at(state.model.info.inputs, index, "input")
 
     def output_of(self, context: int, index: int) -> tuple[Context, Port, Tensor]:
         """A context, one of its outputs and its value. Raises Refusal before compute succeeded."""
         state = _get(self._contexts, context, "context")
-        port = _port(state.model.info.outputs, index, "output")
+        port = port_at(state.model.info.outputs, index, "output")
         if state.outputs is None:
             raise Refusal("failed", "an output is asked for before compute succeeded")
         return state, port, state.outputs[port.name]
@@ -246,18 +248,3 @@ def _get(table: dict[int, Item], handle: int, what: str) -> Item:
         return table[handle]
     except KeyError:
         raise Refusal("invalid", f"no {what} {handle}") from None
-
-
-def _port(ports: tuple[Port, ...], index: int, what: str) -> Port:
-    if 0 <= index < len(ports):
-        return ports[index]
-    raise Refusal("invalid", f"no {what} number {index}; the model has {len(ports)}")
-
-
-def _named(ports: tuple[Port, ...], name: str, what: str) -> Port:
-    for port in ports:
-        if port.name == name:
-            return port
-    names = [port.name for port in ports]
-    hint = did_you_mean(name, names) or f"the model has {', '.join(names)}"
-    raise Refusal("not_found", f"no {what} '{name}'; {hint}")

@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-import logging
-import math
 import struct
 from typing import ClassVar
 
 import numpy as np
 
-from weft.core.dtypes import DTYPES, DType
+from weft.core.dtypes import DTYPES
 from weft.core.errors import OutputLimitError
 from weft.core.model import Layout
-from weft.core.picture import Picture, PixelFormat
-from weft.core.suggest import did_you_mean
 from weft.wasm.guard import Kind, Refusal
 from weft.wasm.host.base import HostModule, exported
+from weft.wasm.memory import GuestMemory
 from weft.wasm.native import Stop
-
-MAX_SIDE = 16384
-"""Pixels; the largest width or height a guest may ask for."""
+from weft.wasm.pictures import FORMATS, fill_pixels, fill_tensor, picture_of, pixels_size, tensor_size
+from weft.wasm.told import config_value, log_line
+from weft.wasm.trace_words import number_words
 
 _FLOATS = struct.Struct("<3f")
 _SIZE = struct.Struct("<2I")
-_RGB32F = 3
 _LAYOUTS: tuple[Layout, Layout] = ("nhwc", "nchw")
 _DTYPES = {row.nn_new: row for row in DTYPES if row.nn_new is not None}
-_LEVELS = (5, logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
-_CHANNELS = {PixelFormat.RGB8: 3, PixelFormat.BGR8: 3, PixelFormat.GRAY8: 1, _RGB32F: 12}
+
+
+def _three_words(memory: GuestMemory, ptr: int) -> str:
+    return "({:g}, {:g}, {:g})".format(*memory.unpack(_FLOATS, ptr)) if ptr else "none"
+
+
+_WORDS = {
+    "pixel_format": number_words(dict(enumerate(FORMATS))),
+    "layout": number_words(dict(enumerate(_LAYOUTS))),
+    "dtype": number_words(_DTYPES),
+    "mean_ptr": _three_words,
+    "std_ptr": _three_words,
+    "level": number_words(dict(enumerate(("trace", "debug", "info", "warn", "error")))),
+}
 
 
 class WeftHost(HostModule):
@@ -36,6 +44,7 @@ class WeftHost(HostModule):
     name = "weft"
     grant = "always there"
     takes_frame = True
+    words = _WORDS
     errno: ClassVar[dict[Kind, int]] = {
         "invalid": -1,
         "not_found": -2,
@@ -75,7 +84,7 @@ class WeftHost(HostModule):
     @exported("(i32 i32 i32 i32) -> (i32)")
     def frame_header(self, name_ptr: int, name_len: int, ptr: int, cap: int) -> int:
         """A header's value; not found (-2) is no defect and leaves no note."""
-        value = self.instance.frame.headers.get(self.memory.text(name_ptr, name_len))
+        value = self.instance.frame.header(self.memory.text(name_ptr, name_len))
         if value is None:
             raise Refusal("not_found")
         return self._text(value, ptr, cap)
@@ -93,35 +102,29 @@ class WeftHost(HostModule):
     # --- the picture -------------------------------------------------------------------
 
     @exported("(i32) -> (i32)")
-    def image_size(self, out_ptr: int) -> None:
+    def image_size(self, size_out: int) -> None:
         """Width and height as two u32."""
-        picture = self._picture()
-        self.memory.write(out_ptr, _SIZE.pack(picture.width, picture.height))
+        picture = picture_of(self.instance)
+        self.memory.write(size_out, _SIZE.pack(picture.width, picture.height))
 
     @exported("(i32 i32 i32 i32 i32) -> (i32)")
-    def image_read(self, width: int, height: int, pixel_format: int, ptr: int, length: int) -> None:
+    def image_read(self, width: int, height: int, pixel_format: int, ptr: int, room: int) -> None:
         """The picture resized, as u8 (formats 0 to 2) or f32 0..1 (format 3)."""
-        channels = _CHANNELS.get(pixel_format)
-        if channels is None:
-            raise Refusal("invalid", f"no pixel format {pixel_format}; 0 RGB8, 1 BGR8, 2 GRAY8, 3 RGB32F")
-        out = self._target(width, height, channels, ptr, length)
-        picture = self._picture()
-        if pixel_format == _RGB32F:
-            self._fill(picture, width, height, "nhwc", _DTYPES[1], 0, 0, out)
-        else:
-            pixels = picture.pixels(width, height, PixelFormat(pixel_format))
-            out[:] = pixels.reshape(-1)
+        out = self._target(width, height, pixels_size(width, height, pixel_format), ptr, room)
+        fill_pixels(self.instance, width, height, pixel_format, out)
 
     @exported("(i32 i32 i32 i32 i32 i32 i32 i32) -> (i32)")
     def image_tensor(
-        self, width: int, height: int, layout: int, dtype: int, mean_ptr: int, std_ptr: int, ptr: int, length: int
+        self, width: int, height: int, layout: int, dtype: int, mean_ptr: int, std_ptr: int, ptr: int, room: int
     ) -> None:
         """The picture as a tensor: ``(rgb / 255 - mean) / std``, or raw u8."""
         row = _DTYPES.get(dtype)
         if row is None or layout not in {0, 1}:
             raise Refusal("invalid", f"no layout {layout} with dtype {dtype}; layout 0 NHWC, 1 NCHW")
-        out = self._target(width, height, 3 * row.itemsize, ptr, length)
-        self._fill(self._picture(), width, height, _LAYOUTS[layout], row, mean_ptr, std_ptr, out)
+        out = self._target(width, height, tensor_size(width, height, row), ptr, room)
+        mean = self.memory.unpack(_FLOATS, mean_ptr) if mean_ptr else None
+        std = self.memory.unpack(_FLOATS, std_ptr) if std_ptr else None
+        fill_tensor(self.instance, width, height, _LAYOUTS[layout], row, mean, std, out)
 
     # --- what the function says --------------------------------------------------------
 
@@ -142,21 +145,12 @@ class WeftHost(HostModule):
     @exported("(i32 i32 i32 i32) -> (i32)")
     def config_get(self, key_ptr: int, key_len: int, ptr: int, cap: int) -> int:
         """A config value; not found (-2) leaves a note only where a key was nearly right."""
-        key = self.memory.text(key_ptr, key_len)
-        config = self.instance.settings.config
-        if key not in config:
-            hint = "" if key.startswith("model.") else did_you_mean(key, config)
-            raise Refusal("not_found", f"no config '{key}'; {hint}" if hint else "")
-        return self._text(config[key], ptr, cap)
+        return self._text(config_value(self.instance, self.memory.text(key_ptr, key_len)), ptr, cap)
 
     @exported("(i32 i32 i32) -> ()")
     def log(self, level: int, ptr: int, length: int) -> None:
         """A log line."""
-        text = self.memory.text(ptr, length)
-        index = min(max(level, 0), len(_LEVELS) - 1)
-        if _LEVELS[index] >= logging.WARNING:
-            self.instance.note(text)
-        self.instance.log.line(_LEVELS[index], text)
+        log_line(self.instance, level, self.memory.text(ptr, length))
 
     # --- helpers -----------------------------------------------------------------------
 
@@ -167,33 +161,10 @@ class WeftHost(HostModule):
             self.memory.write(ptr, data)
         return len(data)
 
-    def _picture(self) -> Picture:
-        return self.instance.settings.services.picture_of(self.instance.frame)
-
     def _target(
-        self, width: int, height: int, pixel_bytes: int, ptr: int, length: int
+        self, width: int, height: int, needed: int, ptr: int, length: int
     ) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-        if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
-            raise Refusal("invalid", f"a picture of {width} x {height}; sides are 1 to {MAX_SIDE}")
-        needed = width * height * pixel_bytes
         if length & 0xFFFFFFFF != needed:
             kind: Kind = "too_small" if length & 0xFFFFFFFF < needed else "invalid"
             raise Refusal(kind, f"a buffer of {length & 0xFFFFFFFF} bytes, and {width} x {height} needs {needed}")
         return self.memory.view(ptr, length)
-
-    def _fill(
-        self,
-        picture: Picture,
-        width: int,
-        height: int,
-        layout: Layout,
-        dtype: DType,
-        mean_ptr: int,
-        std_ptr: int,
-        out: np.ndarray[tuple[int], np.dtype[np.uint8]],
-    ) -> None:
-        mean = self.memory.unpack(_FLOATS, mean_ptr) if mean_ptr else None
-        std = self.memory.unpack(_FLOATS, std_ptr) if std_ptr else None
-        if std and not all(math.isfinite(value) and value for value in std):
-            raise Refusal("invalid", f"a standard deviation of {std}")
-        self.instance.settings.services.fill_tensor(picture, width, height, layout, dtype, mean, std, out)

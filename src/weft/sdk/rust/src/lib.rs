@@ -44,6 +44,8 @@ pub enum Error {
     NotFound,
     /// The buffer is too small.
     TooSmall,
+    /// A state key or value is over a limit.
+    TooLarge,
     /// Not granted.
     Denied,
     /// The host cannot do this.
@@ -65,6 +67,7 @@ impl fmt::Display for Error {
             Error::InvalidArgument => out.write_str("an argument is wrong"),
             Error::NotFound => out.write_str("not found"),
             Error::TooSmall => out.write_str("the buffer is too small"),
+            Error::TooLarge => out.write_str("the key or value is over a limit of the state"),
             Error::Denied => out.write_str("not granted"),
             Error::Unsupported => out.write_str("not supported"),
             Error::Failed => out.write_str("the host could not do it"),
@@ -235,6 +238,24 @@ pub fn log(level: Level, line: &str) {
     unsafe { raw::log(level as u32, line.as_ptr(), line.len()) }
 }
 
+// --- state: values that outlive the instance and the process, where state is granted -----
+
+/// A value of the function's state, if it is there.
+pub fn state_get(key: &str) -> Result<Option<Vec<u8>>> {
+    optional(bytes(|ptr, cap| unsafe { raw::state_get(key.as_ptr(), key.len(), ptr, cap) }))
+}
+
+/// Writes a value of the function's state: kept when the frame succeeds, thrown away when it fails.
+pub fn state_put(key: &str, value: &[u8]) -> Result<()> {
+    within_limits(unsafe { raw::state_put(key.as_ptr(), key.len(), value.as_ptr(), value.len()) })
+}
+
+/// Deletes a value of the function's state; false where it was not there.
+pub fn state_delete(key: &str) -> Result<bool> {
+    let deleted = within_limits(unsafe { raw::state_delete(key.as_ptr(), key.len()) });
+    Ok(optional(deleted)?.is_some())
+}
+
 // --- helpers ----------------------------------------------------------------------------
 
 fn check(code: i32) -> Result<()> {
@@ -253,8 +274,18 @@ fn count(code: i32) -> Result<usize> {
     }
 }
 
-/// A text of unknown length: asked for with some room, then with the room it needs.
+/// As [`check`], for calls that have no buffer to be too small.
+fn within_limits(code: i32) -> Result<()> {
+    check(code).map_err(|error| if error == Error::TooSmall { Error::TooLarge } else { error })
+}
+
+/// A text of unknown length.
 fn text(read: impl Fn(*mut u8, usize) -> i32) -> Result<String> {
+    String::from_utf8(bytes(read)?).map_err(|_| Error::InvalidArgument)
+}
+
+/// Bytes of unknown length: asked for with some room, then with the room they need.
+fn bytes(read: impl Fn(*mut u8, usize) -> i32) -> Result<Vec<u8>> {
     let mut buffer = alloc::vec![0; 256];
     let mut length = count(read(buffer.as_mut_ptr(), buffer.len()))?;
     if length > buffer.len() {
@@ -262,10 +293,10 @@ fn text(read: impl Fn(*mut u8, usize) -> i32) -> Result<String> {
         length = count(read(buffer.as_mut_ptr(), buffer.len()))?;
     }
     buffer.truncate(length);
-    String::from_utf8(buffer).map_err(|_| Error::InvalidArgument)
+    Ok(buffer)
 }
 
-fn optional(result: Result<String>) -> Result<Option<String>> {
+fn optional<T>(result: Result<T>) -> Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(Error::NotFound) => Ok(None),

@@ -32,6 +32,9 @@ extern "C" {
     ) -> i32;
     pub fn config_get(key: *const u8, key_len: usize, ptr: *mut u8, cap: usize) -> i32;
     pub fn log(level: u32, line: *const u8, len: usize);
+    pub fn state_get(key: *const u8, key_len: usize, ptr: *mut u8, cap: usize) -> i32;
+    pub fn state_put(key: *const u8, key_len: usize, value: *const u8, len: usize) -> i32;
+    pub fn state_delete(key: *const u8, key_len: usize) -> i32;
 }
 
 pub mod nn {

@@ -1,0 +1,1 @@
+"""A pipeline that runs for minutes or days while its process is watched: ``make soak``."""

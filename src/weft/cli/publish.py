@@ -1,0 +1,27 @@
+"""Running a pipeline that publishes to a site."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from weft.cli import logs
+from weft.cli.pipelines import finished, run_shown, site_joined, told
+from weft.cli.progress import chosen_form
+
+if TYPE_CHECKING:
+    from weft.cli.site_options import SiteOptions
+    from weft.flow.pipeline import Pipeline
+    from weft.stream.joining import Joining
+
+
+def run_joined(pipeline: Pipeline, options: SiteOptions, log_level: str) -> int:
+    """Join the site, run the pipeline until it ends or is stopped, and leave. Returns as ``weft run`` does."""
+    form = chosen_form("auto")
+    logs.configure(log_level, "json" if form == "json" else "text")
+    joining = options.joining()
+    return told(form, lambda: _run(pipeline, joining, form))
+
+
+def _run(pipeline: Pipeline, joining: Joining, form: str) -> int:
+    with site_joined(pipeline, joining.patience_s, joining):
+        return finished(run_shown(pipeline, None, form, quiet=False))

@@ -1,0 +1,62 @@
+"""``weft router``: where the machines of a site meet."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from threading import Event
+from typing import Annotated
+
+from cyclopts import Parameter
+
+Words = Annotated[list[str], Parameter(negative="", show_default=False)]
+
+
+def router(
+    *,
+    listen: Words = [],  # noqa: B006 - cyclopts reads the default, nobody changes it
+    connect: Words = [],  # noqa: B006
+    site: str = "site",
+    name: Words = [],  # noqa: B006
+    cert: Path | None = None,
+) -> int:
+    """Run a router: the machines of a site connect to it, and it forwards their streams.
+
+        weft router
+        weft router --listen quic/0.0.0.0:7447 --name edge.example.com
+        weft router --site north --connect quic/other:7447 --cert north.pem
+
+    The first one makes the site's authority, which vouches for every device and is told by its fingerprint; `weft cert`
+    issues a certificate per device. A router on another machine needs a certificate of the same authority.
+    Who connects and who leaves is told on standard error. It runs until Ctrl-C.
+
+    Parameters
+    ----------
+    listen
+        Where devices connect to, such as quic/0.0.0.0:7447 (the default). Port 0 takes a free one.
+    connect
+        A router of another site to join, such as quic/other:7447.
+    site
+        The site's name. Streams that are not global stay within it.
+    name
+        One more name or address by which devices know this machine; those it knows of itself are always there.
+    cert
+        The router's certificate, a file from weft cert. By default the authority on this machine issues one.
+    """
+    from weft.cli import logs
+    from weft.cli.until import exit_code, signals
+    from weft.stream.routing import open_router
+    from weft.stream.zenoh.told import listen_in
+
+    logs.configure("info", "text")
+    listen_in()
+    ended = Event()
+    with signals(ended.set) as heard:
+        running = open_router(tuple(listen) or ("quic/0.0.0.0:7447",), tuple(connect), site, tuple(name), cert)
+        try:
+            sys.stdout.write("".join(f"{line}\n" for line in running.about()))
+            sys.stdout.flush()
+            ended.wait()
+        finally:
+            running.close()
+    return exit_code(heard)

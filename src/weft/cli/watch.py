@@ -1,0 +1,65 @@
+"""``weft watch``: a line for every frame of some streams."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from weft.cli.site_options import SiteOptions
+
+Switch = Annotated[bool, Parameter(negative="", show_default=False)]
+
+
+def watch(
+    pattern: str,
+    /,
+    *patterns: str,
+    count: int | None = None,
+    json: Switch = False,
+    options: SiteOptions = SiteOptions(),
+) -> int:
+    """Print a line for every frame of the streams that fit: text and results as they are, pictures by type and size.
+
+        weft watch labels
+        weft watch 'cam/*' labels --json --count 10
+
+    It begins with the last frame of streams that keep it, and goes on until Ctrl-C.
+
+    Parameters
+    ----------
+    pattern
+        A stream, or a pattern such as 'cam/*' or '**'.
+    patterns
+        More of them.
+    count
+        End after this many frames.
+    json
+        One JSON object per line.
+    """
+    from weft.cli import logs
+    from weft.cli.site_options import joined
+    from weft.cli.until import exit_code, signals
+    from weft.media.sinks.console import ConsoleSink
+    from weft.media.sinks.jsonl import JsonlSink
+    from weft.stream.names import check_patterns
+
+    logs.configure("warning", "text")
+    check_patterns([pattern, *patterns])
+    with joined(options) as streams:
+        subscription = streams.subscribe([pattern, *patterns])
+        sink = JsonlSink() if json else ConsoleSink()
+        with signals(subscription.close) as heard:
+            left = count
+            while left != 0 and (frame := subscription.get()) is not None:
+                sink.write(frame)
+                left = None if left is None else left - 1
+        _tell(subscription.counters)
+    return exit_code(heard)
+
+
+def _tell(counters: dict[str, int]) -> None:
+    from weft.cli.streams import say
+
+    if missed := ", ".join(f"{counters[name]} {name}" for name in ("dropped", "lost", "malformed") if counters[name]):
+        say(f"not shown: {missed}\n")

@@ -1,0 +1,1 @@
+"""``weft dev``: a pipeline that runs while its functions are worked on."""

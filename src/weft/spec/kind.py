@@ -1,0 +1,69 @@
+"""Which kind of document a YAML file is: a pipeline or a classifier, told by its top-level keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from weft.core.errors import DocumentError
+from weft.core.suggest import nearest
+from weft.spec.reader import Parsed, read, read_file
+
+Kind = Literal["pipeline", "classifier"]
+
+KEYS: Mapping[Kind, tuple[str, ...]] = {
+    "pipeline": ("sources", "functions", "sinks", "streams"),
+    "classifier": ("model", "input", "output"),
+}
+"""The keys that tell a document's kind; ``name`` and ``description`` go with both."""
+
+
+def file_kind(path: Path) -> Kind:
+    """The kind of a document's file.
+
+    Raises NotFoundError or InputError when it cannot be read, and DocumentError when it is neither, or both.
+    """
+    return kind_of(read(read_file(path)), where=str(path))
+
+
+def kind_of(parsed: Parsed, where: str = "") -> Kind:
+    """The kind of a document. One that is no YAML, or no mapping, counts as a pipeline, whose errors say so.
+
+    Raises DocumentError for one that has keys of both kinds, or of none; a misspelt key counts.
+    """
+    if () in parsed.broken or not isinstance(parsed.data, Mapping):
+        return "pipeline"
+    kinds = _kinds(parsed.data)
+    if len(kinds) > 1:
+        raise _mixed(parsed, where)
+    meant = kinds or _kinds(_meant(parsed.data))
+    if len(meant) == 1:
+        return meant[0]
+    pipeline, classifier = (", ".join(keys) for keys in KEYS.values())
+    cure = f"a pipeline has {pipeline}; a classifier has {classifier}"
+    raise DocumentError([parsed.problem((), "is neither a pipeline nor a classifier", cure)], where=where)
+
+
+def other_kind(parsed: Parsed, wanted: Kind) -> Kind | None:
+    """What a document is that has keys of another kind than the ``wanted`` one, and none of that."""
+    found = _kinds(parsed.data) if isinstance(parsed.data, Mapping) else []
+    return found[0] if found and wanted not in found else None
+
+
+def _kinds(keys: Iterable[str]) -> list[Kind]:
+    present = set(keys)
+    return [kind for kind, known in KEYS.items() if present.intersection(known)]
+
+
+def _meant(keys: Iterable[str]) -> list[str]:
+    known = [key for keys in KEYS.values() for key in keys]
+    return [match for key in keys if (match := nearest(key, known))]
+
+
+def _mixed(parsed: Parsed, where: str) -> DocumentError:
+    data: Mapping[str, Any] = parsed.data
+    pipeline, classifier = ([key for key in data if key in known] for known in KEYS.values())
+    message = f"is a key of a classifier, but `{pipeline[0]}` makes this a pipeline"
+    cure = "a file is one or the other; a pipeline names a classifier's file: functions: {NAME: {classify: FILE, …}}"
+    return DocumentError([parsed.problem((key,), message, cure) for key in classifier], where=where)

@@ -1,0 +1,130 @@
+"""Where received frames wait for whoever reads them: bounded, and it never makes the sender wait."""
+
+from __future__ import annotations
+
+from collections import deque
+from threading import Condition, Lock
+from time import sleep
+
+from weft.core.frame import Frame
+
+MAX_BYTES = 256 * 2**20
+"""Bytes of payload that wait at most, whatever their number."""
+
+NAP_S = 5e-5
+
+
+class Inbox:
+    """A bounded queue between a network thread and a reader.
+
+    Frames of live streams push older live ones out when it is full. Frames of reliable streams are only offered
+    while there is :meth:`room`, and asked for again later; they push live ones out as well, so that a flood of live
+    frames cannot starve them.
+
+    Attributes:
+        dropped: live frames that others pushed out, or that found no room beside reliable ones.
+    """
+
+    def __init__(self, frames: int, most_bytes: int = MAX_BYTES) -> None:
+        self.dropped = 0
+        self._most = frames
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._reliable = 0
+        self._reliable_bytes = 0
+        self._items: deque[tuple[bool, Frame, int]] = deque()
+        self._changed = Condition(Lock())
+        self._waiting = 0
+        self._woken = False
+        self._napped = False
+        self._closed = False
+
+    def room(self) -> int:
+        """How many more reliable frames fit: live ones make room for them."""
+        return max(0, self._most - self._reliable) if self._reliable_bytes < self._most_bytes else 0
+
+    def put(self, frame: Frame, *, live: bool) -> bool:
+        """Add one. False when it was not taken: closed, or no room beside frames that may not be dropped."""
+        size = len(frame.payload)
+        with self._changed:
+            if len(self._items) >= self._most or self._bytes + size > self._most_bytes:
+                self._make_room(size)
+            if self._closed or not self._fits(size, live=live):
+                self.dropped += live
+                return False
+            self._items.append((live, frame, size))
+            self._bytes += size
+            if not live:
+                self._reliable += 1
+                self._reliable_bytes += size
+            if self._waiting:
+                self._changed.notify()
+            return True
+
+    def get(self) -> Frame | None:
+        """The oldest; None when there is none."""
+        with self._changed:
+            if not self._items:
+                return None
+            live, frame, size = self._items.popleft()
+            self._napped = False
+            self._bytes -= size
+            if not live:
+                self._reliable -= 1
+                self._reliable_bytes -= size
+            return frame
+
+    def wait(self, timeout: float) -> None:
+        """Until there is something to read, somebody calls :meth:`wake`, or so many seconds passed; or for a nap.
+
+        Where frames come faster than a thread wakes, waking for each of them is what takes the time: so it naps once
+        before it waits, and finds several.
+        """
+        if not self._napped and timeout > NAP_S:
+            self._napped = True
+            sleep(NAP_S)
+            return
+        with self._changed:
+            if not self._items and not self._closed and not self._woken:
+                self._waiting += 1
+                self._changed.wait(timeout)
+                self._waiting -= 1
+            self._woken = False
+
+    def wake(self) -> None:
+        """Let the reader look around, though there may be nothing to read."""
+        with self._changed:
+            self._woken = True
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """No more comes; what waits can still be had."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    @property
+    def ended(self) -> bool:
+        """True when it is closed and empty."""
+        return self._closed and not self._items
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def _fits(self, size: int, *, live: bool) -> bool:
+        """A reliable frame may go over the bytes by itself: it was offered because there was room."""
+        if len(self._items) >= self._most:
+            return False
+        return self._bytes + size <= self._most_bytes or (not live and self.room() > 0) or not self._items
+
+    def _make_room(self, size: int) -> None:
+        """Drop live frames, the oldest first, until one of ``size`` bytes fits or only reliable ones are left."""
+        index = 0
+        while index < len(self._items) and (len(self._items) >= self._most or self._bytes + size > self._most_bytes):
+            live, _, bytes_ = self._items[index]
+            if live:
+                del self._items[index]
+                self._bytes -= bytes_
+                self.dropped += 1
+            else:
+                index += 1

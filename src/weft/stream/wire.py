@@ -1,0 +1,169 @@
+"""What travels beside a payload: a frame's header, in a versioned binary form.
+
+Version 1, little endian: version u8, kind u8, flags u16, sequence i64, time i64 (ns since the epoch), publisher u64,
+number u64; then the tail, a msgpack array of media type, source and headers. The publisher is a random number that a
+publisher takes when it starts, and ``number`` counts what it sent, from 0: together they show what is missing. The
+payload itself is not touched. A reader takes any version it knows and refuses others; unknown flags are ignored, so
+that later versions can add to them.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from enum import IntEnum
+from functools import lru_cache
+from types import MappingProxyType
+
+import msgspec
+
+from weft.core.errors import InputError
+from weft.core.frame import NO_HEADERS, Frame
+from weft.stream.base import PublishOptions
+
+VERSION = 1
+MAX_TAIL = 64 * 1024
+"""Bytes of media type, source and headers."""
+
+_FIXED = struct.Struct("<BBHqqQQ")
+_PACK, _UNPACK, _SIZE = _FIXED.pack, _FIXED.unpack_from, _FIXED.size
+_CACHED_TAIL = 1024
+_WHERE = "frame header"
+
+
+class Kind(IntEnum):
+    """What a message is."""
+
+    FRAME = 0
+    BEAT = 1
+    """No payload: ``number`` is the last one this publisher sent."""
+    OLDEST = 2
+    """No payload: the end of what was sent again; ``number`` is the oldest that could be."""
+
+
+# Flags: what a publisher promises. Plain numbers, because an IntFlag costs a microsecond with every frame.
+RELIABLE = 1
+"""It keeps what it sent for a while, and answers for it."""
+LATEST = 2
+"""It answers with its last frame."""
+AGAIN = 4
+"""This may have been delivered before."""
+
+
+class Tail(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What seldom changes from frame to frame."""
+
+    media_type: str
+    source: str
+    headers: Mapping[str, str]
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(tuple[str, str, dict[str, str]])
+
+
+class Header(msgspec.Struct, frozen=True, gc=False):
+    """A decoded header. A struct of msgspec: making a frozen dataclass takes ten times as long."""
+
+    kind: int
+    flags: int
+    sequence: int
+    time_ns: int
+    publisher: int
+    number: int
+    tail: Tail
+
+    def frame(self, payload: bytes, stream: str) -> Frame:
+        """The frame this header belongs to."""
+        tail = self.tail
+        return Frame(
+            payload,
+            media_type=tail.media_type,
+            stream=stream,
+            source=tail.source,
+            sequence=self.sequence,
+            time_ns=self.time_ns,
+            headers=tail.headers,
+        )
+
+
+class HeaderWriter:
+    """Makes the headers of one publisher; the tail is encoded only when it changes."""
+
+    def __init__(self, publisher: int, flags: int) -> None:
+        self._publisher = publisher
+        self._flags = flags
+        self._last = Tail("", "", NO_HEADERS)
+        self._tail = encode_tail(self._last)
+
+    def write(self, frame: Frame, number: int) -> bytes:
+        """The header of a frame. Raises InputError when its text is over ``MAX_TAIL`` bytes."""
+        last = self._last
+        if (frame.media_type, frame.source, frame.headers) != (last.media_type, last.source, last.headers):
+            self._tail = encode_tail(Tail(frame.media_type, frame.source, frame.headers))
+            self._last = Tail(frame.media_type, frame.source, dict(frame.headers))
+        try:
+            return _PACK(VERSION, 0, self._flags, frame.sequence, frame.time_ns, self._publisher, number) + self._tail
+        except struct.error:
+            what = f"sequence {frame.sequence} or time {frame.time_ns} does not fit 64 bits"
+            raise InputError(what, where=_WHERE, cure="number frames from 0, and take time in nanoseconds") from None
+
+    def note(self, kind: Kind, number: int) -> bytes:
+        """A header without a frame."""
+        return _PACK(VERSION, kind, self._flags, 0, 0, self._publisher, number) + _NO_TAIL
+
+
+def flags_of(options: PublishOptions) -> int:
+    """What a publisher's messages say of it."""
+    return RELIABLE * (options.delivery == "reliable") | LATEST * options.latest
+
+
+def read_header(data: bytes) -> Header:
+    """Decode a header. Raises InputError when it is malformed or of an unknown version."""
+    if len(data) < _SIZE or data[0] != VERSION:
+        raise _unreadable(data)
+    _, kind, flags, sequence, time_ns, publisher, number = _UNPACK(data)
+    tail = data[_SIZE:]
+    if len(tail) > MAX_TAIL:
+        raise InputError(f"{len(tail)} bytes of headers, at most {MAX_TAIL}", where=_WHERE)
+    read = _cached_tail if len(tail) <= _CACHED_TAIL else decode_tail
+    return Header(kind, flags, sequence, time_ns, publisher, number, read(tail))
+
+
+def mark_again(header: bytes) -> bytes:
+    """The same header, saying that the frame may have been delivered before."""
+    flags = int.from_bytes(header[2:4], "little") | AGAIN
+    return header[:2] + flags.to_bytes(2, "little") + header[4:]
+
+
+def encode_tail(tail: Tail) -> bytes:
+    """Raises InputError when it is over ``MAX_TAIL`` bytes, or not all of it is text."""
+    try:
+        data = _ENCODER.encode((tail.media_type, tail.source, dict(tail.headers)))
+        _DECODER.decode(data)
+    except (TypeError, ValueError, msgspec.MsgspecError) as error:
+        what = "media type, source and headers must be text that UTF-8 can hold"
+        raise InputError(what, where=_WHERE, cure="convert them to str") from error
+    if len(data) > MAX_TAIL:
+        raise InputError(f"{len(data)} bytes of headers", where=_WHERE, cure=f"at most {MAX_TAIL} bytes travel")
+    return data
+
+
+def decode_tail(data: bytes) -> Tail:
+    """Raises InputError when it is malformed."""
+    try:
+        media_type, source, headers = _DECODER.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InputError("malformed", where=_WHERE, cure="is the sender a Weft of this version?") from error
+    return Tail(media_type, source, MappingProxyType(headers) if headers else NO_HEADERS)  # many frames share it
+
+
+_cached_tail = lru_cache(maxsize=1024)(decode_tail)
+_NO_TAIL = encode_tail(Tail("", "", NO_HEADERS))
+
+
+def _unreadable(data: bytes) -> InputError:
+    if len(data) >= _SIZE:
+        what = f"of version {data[0]}, and this Weft reads version {VERSION}"
+        return InputError(what, where=_WHERE, cure="run the same version of Weft on both sides")
+    return InputError(f"{len(data)} bytes are too few", where=_WHERE, cure="only Weft publishes Weft's streams")

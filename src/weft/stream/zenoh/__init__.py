@@ -1,0 +1,1 @@
+"""Streams over Eclipse Zenoh: between processes, machines and sites."""

@@ -1,0 +1,102 @@
+"""The thread that speaks to Zenoh on behalf of its callbacks, which must not.
+
+It does small jobs in order, and calls those who want to be looked after at the time they ask for.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from threading import Condition, Thread
+from typing import Protocol
+
+from weft.core.clock import monotonic
+
+MAX_JOBS = 4096
+"""Jobs that wait; more are dropped, and what they were for is asked for again."""
+
+log = logging.getLogger(__name__)
+
+Job = Callable[[], None]
+
+
+class Timed(Protocol):
+    """Somebody who is called from time to time."""
+
+    def __call__(self, now: float, /) -> float | None:
+        """Do what is due; when to be called again, or None for never."""
+
+
+class Keeper:
+    """One thread, a bounded list of jobs and a list of times.
+
+    Attributes:
+        dropped: jobs there was no room for.
+    """
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._jobs: list[Job] = []
+        self._times: list[tuple[float, int, Timed]] = []
+        self._ties = count()
+        self._changed = Condition()
+        self._open = True
+        self._thread = Thread(target=self._run, name="weft-streams", daemon=True)
+        self._thread.start()
+
+    def do(self, job: Job) -> None:
+        """Do it soon."""
+        with self._changed:
+            if len(self._jobs) >= MAX_JOBS:
+                self.dropped += 1
+                return
+            self._jobs.append(job)
+            self._changed.notify()
+
+    def call(self, timed: Timed, at: float) -> None:
+        """Call it at that time (``monotonic``)."""
+        with self._changed:
+            heapq.heappush(self._times, (at, next(self._ties), timed))
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Finish what is begun; what waits is dropped."""
+        with self._changed:
+            self._open = False
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (work := self._next()) is not None:
+            jobs, due = work
+            for job in jobs:
+                _safely(job)
+            for timed in due:
+                _safely(partial(self._call, timed))
+
+    def _call(self, timed: Timed) -> None:
+        if (again := timed(monotonic())) is not None:
+            self.call(timed, again)
+
+    def _next(self) -> tuple[list[Job], list[Timed]] | None:
+        with self._changed:
+            while self._open:
+                now = monotonic()
+                due = []
+                while self._times and self._times[0][0] <= now:
+                    due.append(heapq.heappop(self._times)[2])
+                if self._jobs or due:
+                    jobs, self._jobs = self._jobs, []
+                    return jobs, due
+                self._changed.wait(self._times[0][0] - now if self._times else None)
+        return None
+
+
+def _safely(job: Job) -> None:
+    try:
+        job()
+    except Exception:  # Zenoh raises its own errors when a peer is gone in the middle; the next job may be fine
+        log.debug("a job of the streams' thread failed", exc_info=True)

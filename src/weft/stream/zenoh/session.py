@@ -1,0 +1,261 @@
+"""A process's place among others: streams over one Zenoh session."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from threading import Lock
+from time import sleep
+from typing import TypeVar
+
+import zenoh
+from zenoh.handlers import Callback
+
+from weft.core.clock import monotonic
+from weft.core.errors import InputError, PipelineError, UsageError, WeftError
+from weft.core.frame import Frame
+from weft.core.once import Once
+from weft.stream.asking import AnswerThread, Outcome, Reply, nobody
+from weft.stream.base import (
+    ASK_TIMEOUT_S,
+    MAX_PAYLOAD,
+    Answer,
+    Closing,
+    Delivery,
+    PublishOptions,
+    StreamInfo,
+    SubscribeOptions,
+    checked,
+)
+from weft.stream.names import ALIVE, ASK, GLOBAL, key_of, key_pattern, scope_of, stream_of
+from weft.stream.wire import LATEST, RELIABLE, HeaderWriter, read_header
+from weft.stream.zenoh.keeper import Keeper
+from weft.stream.zenoh.link import Link
+from weft.stream.zenoh.opening import open_session
+from weft.stream.zenoh.publisher import MOST_LINGER_S, ZenohPublisher
+from weft.stream.zenoh.subscription import ZenohSubscription
+from weft.stream.zenoh.tokens import Tokens
+from weft.stream.zenoh.told import last_reason
+
+M = TypeVar("M", bound=Closing)
+
+PATIENCE_S = 10.0
+"""Seconds to wait for the first link."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a process is joined to others.
+
+    Attributes:
+        links: whom it has a link to: the names of their certificates, or addresses where they have none.
+        reason: why there is none; empty while there is one.
+    """
+
+    links: tuple[str, ...]
+    reason: str
+
+
+class ZenohStreams:
+    """The streams of a site, and the global ones, seen from this process.
+
+    Attributes:
+        session: Zenoh's session.
+        scopes: where it subscribes: its own site, and what is global.
+        keeper: the thread that speaks to Zenoh.
+    """
+
+    def __init__(self, link: Link, patience_s: float = PATIENCE_S) -> None:
+        """Open the session. One that only connects waits for its link, ``patience_s`` seconds at most.
+
+        One that listens connects in the background. A link that is lost comes back by itself. Raises UnavailableError
+        when it cannot listen, or nobody could be joined in time, with the reason where the process listens to
+        Zenoh's log (:func:`weft.stream.zenoh.told.listen_in`).
+        """
+        self.session = open_session(link, patience_s)
+        self.keeper = Keeper()
+        self.scopes = (link.site, GLOBAL)
+        self._lock = Lock()
+        self._open = True
+        self._made: list[Closing] = []
+        self._tokens = Once(self._follow)
+
+    def publish(self, stream: str, options: PublishOptions = PublishOptions()) -> ZenohPublisher:
+        """Begin to publish a stream."""
+        self._check_open()
+        key = key_of(stream, self.scopes[options.scope == "global"])
+        return self._keep(ZenohPublisher(self, key, stream, options))
+
+    def subscribe(self, patterns: Sequence[str], options: SubscribeOptions = SubscribeOptions()) -> ZenohSubscription:
+        """Receive the streams that fit a pattern."""
+        self._check_open()
+        return self._keep(ZenohSubscription(self, patterns, options))
+
+    def ask(self, stream: str, frame: Frame, timeout: float = ASK_TIMEOUT_S) -> Frame:
+        """Send a request and wait for its answer."""
+        self._check_open()
+        reply = Reply(stream, timeout)
+        ends = count(1)
+
+        def take(answer: zenoh.Reply) -> None:
+            reply.give(_outcome(answer, stream))
+
+        def end() -> None:
+            if next(ends) == len(self.scopes):
+                reply.give(nobody(stream))
+
+        header = HeaderWriter(0, 0).write(frame, 0)
+        payload = checked(frame, stream)
+        for scope in self.scopes:
+            self.session.get(
+                f"{key_of(stream, scope)}/{ASK}",
+                Callback(take, end),
+                target=zenoh.QueryTarget.BEST_MATCHING,
+                timeout=timeout,
+                payload=payload,
+                attachment=header,
+            )
+        return reply.wait()
+
+    def answer(self, stream: str, work: Answer) -> Closing:
+        """Answer requests on a stream."""
+        self._check_open()
+        key = f"{key_of(stream, self.scopes[0])}/{ASK}"
+        return self._keep(_ZenohAnswering(self, key, stream, work))
+
+    def known(self) -> list[StreamInfo]:
+        """The streams that are published now."""
+        self._check_open()
+        found: dict[tuple[str, str], StreamInfo] = {}
+        for key in self._tokens().now():
+            _note(found, key)
+        return [found[key] for key in sorted(found)]
+
+    @property
+    def connected(self) -> int:
+        """How many routers and peers this process has a link to."""
+        return len(self.session.info.routers_zid()) + len(self.session.info.peers_zid())
+
+    def status(self) -> Status:
+        """Who there is a link to now; and where nobody, why."""
+        links = self.session.info.links() if self._open else []
+        names = tuple(sorted(link.auth_identifier or link.dst for link in links))
+        return Status(names, "" if names else last_reason() or "no link yet")
+
+    def wait_connected(self, timeout: float) -> bool:
+        """Until there is a link to somebody. False when there is none in time."""
+        deadline = monotonic() + timeout
+        while not self.connected:
+            if monotonic() >= deadline:
+                return False
+            sleep(0.02)
+        return True
+
+    def close(self) -> None:
+        """Close everything made from it; reliable publishers stay while somebody still asks for what they sent."""
+        if not self._open:
+            return
+        self._open = False
+        for made in list(self._made):
+            made.close()
+        self._linger()
+        self.keeper.close()
+        for made in list(self._made):
+            if isinstance(made, ZenohPublisher):
+                made.end()
+        self.session.close()
+
+    def forget(self, made: object) -> None:
+        """It has ended."""
+        with self._lock:
+            self._made = [other for other in self._made if other is not made]
+
+    leave = forget
+
+    def _keep(self, made: M) -> M:
+        with self._lock:
+            self._made.append(made)
+        return made
+
+    def _follow(self) -> Tokens:
+        return Tokens(self.session, [f"{key_pattern('**', scope)}/{ALIVE}/**" for scope in self.scopes])
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise UsageError("these streams were closed")
+
+    def _linger(self) -> None:
+        deadline = monotonic() + MOST_LINGER_S
+        while monotonic() < deadline and any(
+            isinstance(made, ZenohPublisher) and made.lingers(monotonic()) for made in self._made
+        ):
+            sleep(0.05)
+
+
+class _ZenohAnswering:
+    """Answers the requests that come to one key."""
+
+    def __init__(self, place: ZenohStreams, key: str, stream: str, work: Answer) -> None:
+        self._place = place
+        self._key = key
+        self._thread = AnswerThread(stream, work, lambda _: None)
+        self._header = HeaderWriter(0, 0)
+        self._queryable = place.session.declare_queryable(key, self._asked)
+
+    def close(self) -> None:
+        """Stop answering."""
+        self._queryable.undeclare()
+        self._thread.close()
+        self._place.forget(self)
+
+    def _asked(self, query: zenoh.Query) -> None:
+        try:
+            attachment = query.attachment.to_bytes() if query.attachment is not None else b""
+            if query.payload is not None and len(query.payload) > MAX_PAYLOAD:
+                raise InputError("the request is too large", where=self._thread.stream)
+            payload = query.payload.to_bytes() if query.payload is not None else b""
+            frame = read_header(attachment).frame(payload, self._thread.stream)
+        except InputError as error:
+            self._place.keeper.do(partial(self._reply, query, error))
+            return
+        self._thread.take(frame, lambda outcome: self._place.keeper.do(lambda: self._reply(query, outcome)))
+
+    def _reply(self, query: zenoh.Query, outcome: Outcome) -> None:
+        with query:
+            try:
+                if not isinstance(outcome, WeftError):
+                    payload = checked(outcome, self._thread.stream)
+                    query.reply(self._key, payload, attachment=self._header.write(outcome, 0))
+                    return
+            except InputError as error:  # an answer that does not fit is told as well
+                outcome = error
+            query.reply_err(str(outcome).encode())
+
+
+def _outcome(reply: zenoh.Reply, stream: str) -> Outcome:
+    if reply.ok is None:
+        text = reply.err.payload.to_string() if reply.err is not None else ""
+        return nobody(stream) if not text or text == "Timeout" else PipelineError(text, where=stream)
+    sample = reply.ok
+    if len(sample.payload) > MAX_PAYLOAD:
+        return InputError("the answer is too large", where=stream)
+    try:
+        header = read_header(sample.attachment.to_bytes() if sample.attachment is not None else b"")
+    except InputError as error:
+        return error
+    return header.frame(sample.payload.to_bytes(), stream)
+
+
+def _note(found: dict[tuple[str, str], StreamInfo], key: str) -> None:
+    name, scope = stream_of(key), scope_of(key)
+    last = key.rsplit("/", 1)[1]
+    if not last.isascii() or not last.isdigit():
+        return  # a token that no Weft declared
+    flags = int(last)
+    shown = "global" if scope == GLOBAL else scope
+    before = found.get((name, shown))
+    delivery: Delivery = "reliable" if flags & RELIABLE else "live"
+    count = before.publishers + 1 if before else 1
+    found[name, shown] = StreamInfo(name, shown, delivery, bool(flags & LATEST), count)

@@ -1,0 +1,213 @@
+"""Receiving streams over Zenoh."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
+from itertools import count
+from typing import TYPE_CHECKING
+
+import zenoh
+from zenoh.handlers import Callback
+
+from weft.core.clock import monotonic
+from weft.core.errors import InputError
+from weft.core.frame import Frame
+from weft.stream.base import MAX_PAYLOAD, SubscribeOptions
+from weft.stream.names import ALIVE, CACHE, key_of, key_pattern, stream_of
+from weft.stream.receiver import Receiver
+from weft.stream.recovery import Gap
+from weft.stream.wire import LATEST, RELIABLE, Header, Kind, read_header
+
+if TYPE_CHECKING:
+    from weft.stream.zenoh.session import ZenohStreams
+
+ANSWER_S = 10.0
+"""A publisher that has not answered by then is asked again; where it is gone, or its link is, that is known at once."""
+
+GONE_S = 15.0
+"""A publisher whose token went away owes nothing after so long: its link may only be cut for a while. As long as this
+process itself has no link, it is not counted as gone."""
+
+LATEST_TRIES = 4
+LATEST_AGAIN_S = 0.25
+"""A publisher that was just found is asked so often, and with such pauses, for the last frame it sent."""
+
+_CACHED_KEYS = 1024
+
+_IDENT = re.compile(r"[0-9a-f]{16}")
+_FLAGS = re.compile(r"[0-9]{1,5}")
+_FRAME, _BEAT = int(Kind.FRAME), int(Kind.BEAT)
+_stream_of = lru_cache(_CACHED_KEYS)(stream_of)
+
+log = logging.getLogger(__name__)
+
+
+class ZenohSubscription:
+    """Receives the streams that fit any of some patterns, of the site and of all sites."""
+
+    def __init__(self, place: ZenohStreams, patterns: Sequence[str], options: SubscribeOptions) -> None:
+        self._place = place
+        self._receiver = Receiver(options, self._ask)
+        self._open = True
+        self._warned = False
+        self._latest = options.latest
+        self._gone: dict[int, float] = {}
+        session = place.session
+        keys = [key_pattern(pattern, scope) for pattern in patterns for scope in place.scopes]
+        self._declared: list[zenoh.Subscriber[None]] = []
+        for key in keys:
+            self._declared.append(session.declare_subscriber(key, self._sample))
+            tokens = session.liveliness().declare_subscriber(f"{key}/{ALIVE}/**", self._presence)
+            self._declared.append(tokens)
+        if options.latest:
+            for key in keys:
+                self._query(f"{key}/{CACHE}/*?latest", self._first)
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What came of the frames."""
+        return self._receiver.counters
+
+    def get(self, timeout: float | None = None) -> Frame | None:
+        """The next frame."""
+        return self._receiver.get(timeout)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return iter(self._receiver)
+
+    def close(self) -> None:
+        """Stop receiving."""
+        if self._open:
+            self._open = False
+            for declared in self._declared:
+                declared.undeclare()
+            self._receiver.close()
+            self._place.leave(self)
+
+    # --- Zenoh's callbacks: they must not call Zenoh -----------------------------------
+
+    def _sample(self, sample: zenoh.Sample) -> None:
+        header = self._header(sample)
+        if header is None:
+            return
+        stream = _stream_of(str(sample.key_expr))
+        if header.kind == _FRAME:
+            frame = header.frame(sample.payload.to_bytes(), stream)
+            self._receiver.take(frame, header.publisher, header.number, header.flags)
+        elif header.kind == _BEAT and header.flags & RELIABLE:
+            self._receiver.beat(stream, header.publisher, header.number, header.flags)
+
+    def _first(self, reply: zenoh.Reply) -> None:
+        if (found := self._read_reply(reply)) is not None and found[0].kind == Kind.FRAME:
+            header, frame = found
+            self._receiver.first(frame, header.publisher, header.number, header.flags)
+
+    def _again(self, reply: zenoh.Reply, *, gap: Gap, done: list[bool]) -> None:
+        if (found := self._read_reply(reply)) is None or done[0] or found[0].publisher != gap.publisher:
+            return
+        header, frame = found
+        if header.kind == Kind.OLDEST:
+            done[0] = True
+            self._receiver.answered(gap, header.number)
+        elif header.kind == Kind.FRAME:
+            self._receiver.again(frame, gap.publisher, header.number)
+
+    def _presence(self, sample: zenoh.Sample) -> None:
+        key, _, token = str(sample.key_expr).partition(f"/{ALIVE}/")
+        ident, _, flags = token.partition("/")
+        if not _IDENT.fullmatch(ident) or not _FLAGS.fullmatch(flags):
+            self._receiver.malformed += 1  # a token that no Weft declared
+            return
+        publisher = int(ident, 16)
+        if sample.kind == zenoh.SampleKind.PUT:
+            self._gone.pop(publisher, None)
+            if self._latest and int(flags) & LATEST:
+                # What it sent before it knew of this subscription went to others only.
+                self._place.keeper.do(partial(self._ask_latest, f"{key}/{CACHE}/{ident}?latest", LATEST_TRIES))
+        else:
+            self._gone[publisher] = monotonic()
+            self._place.keeper.call(partial(self._give_up, publisher), monotonic() + GONE_S)
+
+    # --- helpers -----------------------------------------------------------------------
+
+    def _header(self, sample: zenoh.Sample) -> Header | None:
+        """The header of a sample; None, counted, for one that is malformed or too large."""
+        attachment = sample.attachment
+        if len(sample.payload) > MAX_PAYLOAD:
+            self._receiver.refused += 1
+            return None
+        try:
+            return read_header(attachment.to_bytes() if attachment is not None else b"")
+        except InputError as error:
+            if not self._warned:
+                self._warned = True
+                log.warning("a frame on '%s' was refused: %s", stream_of(str(sample.key_expr)), error)
+            self._receiver.malformed += 1
+            return None
+
+    def _read_reply(self, reply: zenoh.Reply) -> tuple[Header, Frame] | None:
+        sample = reply.ok
+        if sample is None or (header := self._header(sample)) is None:
+            return None
+        return header, header.frame(sample.payload.to_bytes(), stream_of(str(sample.key_expr)))
+
+    def _ask(self, gap: Gap, stream: str) -> None:
+        """Ask a publisher for what is missing; called by the reader."""
+        done = [False]
+        ends = count(1)
+        take = partial(self._again, gap=gap, done=done)
+        end = partial(self._unanswered, gap, done, ends)
+        for scope in self._place.scopes:
+            selector = f"{key_of(stream, scope)}/{CACHE}/{gap.publisher:016x}?first={gap.first};last={gap.last}"
+            self._query(selector, take, end)
+
+    def _query(self, selector: str, take: Callable[[zenoh.Reply], None], end: Callable[[], None] | None = None) -> None:
+        self._place.session.get(
+            selector,
+            Callback(take, end),
+            target=zenoh.QueryTarget.ALL,
+            consolidation=zenoh.ConsolidationMode.NONE,
+            congestion_control=zenoh.CongestionControl.DROP,
+            timeout=ANSWER_S,
+        )
+
+    def _ask_latest(self, selector: str, tries: int) -> None:
+        """Ask one publisher for its last frame, and again where no answer came: it may have got lost."""
+        answers: list[bool] = []
+
+        def take(reply: zenoh.Reply) -> None:
+            answers.append(True)
+            self._first(reply)
+
+        def again(now: float) -> None:
+            if self._open:
+                self._ask_latest(selector, tries - 1)
+
+        def end() -> None:
+            if not answers and tries > 1:
+                self._place.keeper.call(again, monotonic() + LATEST_AGAIN_S)
+
+        self._query(selector, take, end)
+
+    def _unanswered(self, gap: Gap, done: list[bool], ends: count[int]) -> None:
+        """A question has ended; where the last scope's has, and none was answered, ask again later."""
+        if next(ends) == len(self._place.scopes) and not done[0]:
+            done[0] = True
+            self._receiver.answered(gap, None)
+
+    def _give_up(self, publisher: int, now: float) -> float | None:
+        """The publisher's token went away a while ago. None when that is settled, else when to look again."""
+        since = self._gone.get(publisher)
+        if since is None or not self._open:
+            return None
+        if not self._place.connected:
+            self._gone[publisher] = now
+            return now + GONE_S
+        if now < since + GONE_S:
+            return since + GONE_S
+        del self._gone[publisher]
+        self._receiver.gone(publisher)
+        return None

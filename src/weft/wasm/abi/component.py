@@ -1,0 +1,77 @@
+"""Components of the world ``weft:function``: ``init`` once, then ``handle`` for every frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from weft.core.frame import Frame
+from weft.core.protocols import Terminal
+from weft.core.text import visible
+from weft.wasm import faults
+from weft.wasm.abi.base import Abi
+from weft.wasm.instance import Instance, TimeLimit
+from weft.wasm.program import Program
+from weft.wasm.state import GuestState
+
+MAX_REASON = 4096
+"""Characters of a reason; of a longer one the end is kept."""
+
+HANDLE = "func() -> result<_, string>"
+
+
+class Component(Abi):
+    """``handle`` per frame; everything else goes through the interfaces it imports."""
+
+    name = "component"
+    summary = "a component's handle() per frame"
+    needs: ClassVar[dict[str, str]] = {"handle": HANDLE}
+    may_have: ClassVar[dict[str, str]] = {"init": HANDLE}
+
+    @classmethod
+    def matches(cls, exports: frozenset[str], imports: frozenset[str]) -> bool:
+        """Never for a core module."""
+        return False
+
+    @classmethod
+    def start(cls, program: Program, terminal: Terminal | None) -> ComponentGuest:
+        """Instantiate and initialise."""
+        return ComponentGuest(Instance(program))
+
+
+class ComponentGuest:
+    """A started component."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        if "init" in instance.program.functions:
+            try:
+                self._call("init", "start")
+            except BaseException:
+                instance.close()
+                raise
+
+    @property
+    def state(self) -> GuestState:
+        """The instance's."""
+        return self._instance.state
+
+    def handle(self, frame: Frame) -> Sequence[Frame]:
+        """One call of ``handle``. Raises GuestFailed with what it returned as its error, GuestError otherwise."""
+        self._instance.begin(frame)
+        self._call("handle", "time")
+        return self._instance.emitted.frames
+
+    def close(self) -> None:
+        """Release the instance."""
+        self._instance.close()
+
+    def _call(self, name: str, limit: TimeLimit) -> None:
+        is_ok, said = self._instance.ask(name, limit)
+        if not is_ok:
+            raise faults.failed(self._instance, name, _plain(said))
+
+
+def _plain(text: str) -> str:
+    """A guest's reason; further lines, of a traceback say, are set in, so that none looks like one of the host's."""
+    return "\n  ".join(visible(line) for line in text[-MAX_REASON:].rstrip().splitlines())

@@ -1,0 +1,5 @@
+"""Further down."""
+
+
+def fail(value):
+    raise LookupError(f"no {value} here")

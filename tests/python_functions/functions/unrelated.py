@@ -1,0 +1,1 @@
+"""Beside the playground, and imported by nobody."""

@@ -1,0 +1,100 @@
+"""The bounded queue before a reader."""
+
+from __future__ import annotations
+
+import threading
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from weft.core.frame import Frame
+from weft.stream.inbox import Inbox
+
+STEPS = st.lists(st.tuples(st.sampled_from(["live", "reliable", "get"]), st.integers(0, 40)), max_size=60)
+
+
+def frame(number: int, size: int = 0) -> Frame:
+    return Frame(bytes(size), sequence=number, time_ns=0)
+
+
+@given(st.integers(1, 5), st.integers(1, 100), STEPS)
+def test_it_is_bounded_in_order_and_counts_what_it_drops(most: int, most_bytes: int, steps) -> None:
+    inbox = Inbox(most, most_bytes)
+    live, reliable, got = [], [], []
+    for number, (step, size) in enumerate(steps):
+        if step == "get":
+            got += [] if (found := inbox.get()) is None else [found.sequence]
+        elif step == "live":
+            inbox.put(frame(number, size), live=True)
+            live.append(number)
+        elif inbox.room():
+            assert inbox.put(frame(number, size), live=False)
+            reliable.append(number)
+        assert len(inbox) <= most
+        assert inbox._bytes == sum(size for _, _, size in inbox._items)
+        assert inbox._bytes <= most_bytes + 40
+    while (found := inbox.get()) is not None:
+        got.append(found.sequence)
+    assert got == sorted(got)
+    assert [number for number in got if number in reliable] == reliable
+    assert len(got) + inbox.dropped == len(live) + len(reliable)
+
+
+def test_live_frames_push_out_the_oldest_live_one() -> None:
+    inbox = Inbox(2)
+    for number in range(5):
+        inbox.put(frame(number), live=True)
+    assert [inbox.get().sequence, inbox.get().sequence, inbox.get()] == [3, 4, None]
+    assert inbox.dropped == 3
+
+
+def test_a_large_live_frame_pushes_out_as_many_as_it_takes() -> None:
+    inbox = Inbox(10, 100)
+    for number in range(10):
+        inbox.put(frame(number, 10), live=True)
+    inbox.put(frame(10, 95), live=True)
+    assert (inbox.get().sequence, inbox.get(), inbox.dropped) == (10, None, 10)
+
+
+def test_a_flood_of_live_frames_does_not_starve_reliable_ones() -> None:
+    inbox = Inbox(3)
+    for number in range(9):
+        inbox.put(frame(number), live=True)
+    assert inbox.room() == 3
+    assert inbox.put(frame(100), live=False)
+    inbox.put(frame(9), live=True)
+    assert [inbox.get().sequence for _ in range(3)] == [8, 100, 9]
+
+
+def test_a_live_frame_finds_no_room_beside_reliable_ones() -> None:
+    inbox = Inbox(2)
+    for number in range(2):
+        inbox.put(frame(number), live=False)
+    assert inbox.room() == 0
+    assert not inbox.put(frame(5), live=True)
+    assert (inbox.dropped, inbox.get().sequence) == (1, 0)
+
+
+def test_a_closed_one_takes_nothing_and_gives_what_it_has() -> None:
+    inbox = Inbox(3)
+    inbox.put(frame(1), live=False)
+    inbox.close()
+    assert not inbox.put(frame(2), live=False)
+    assert not inbox.ended
+    assert inbox.get().sequence == 1
+    assert inbox.ended
+
+
+def test_a_waiting_reader_is_woken_by_a_frame() -> None:
+    inbox, got = Inbox(3), []
+
+    def read() -> None:
+        while (found := inbox.get()) is None:
+            inbox.wait(20)
+        got.append(found.sequence)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    inbox.put(frame(7), live=True)
+    reader.join(20)
+    assert got == [7]
