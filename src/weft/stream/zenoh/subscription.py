@@ -60,7 +60,9 @@ class ZenohSubscription:
         self._declared: list[zenoh.Subscriber[None]] = []
         for key in keys:
             self._declared.append(session.declare_subscriber(key, self._sample))
-            tokens = session.liveliness().declare_subscriber(f"{key}/{ALIVE}/**", self._presence)
+            # Those who are there already are told, too: each is asked for its last frame until it answers.
+            alive = f"{key}/{ALIVE}/**"
+            tokens = session.liveliness().declare_subscriber(alive, self._presence, history=options.latest)
             self._declared.append(tokens)
         if options.latest:
             for key in keys:
