@@ -171,3 +171,12 @@ def test_nobody_there_is_told_with_a_cure(site: Site) -> None:
 def test_a_wrong_call_is_told_at_once(site: Site, words: tuple[str, ...], told: str) -> None:
     _, err = site.run(*words, code=64)
     assert told in err
+
+
+@pytest.mark.parametrize(("name", "code"), [("letter.txt", 65), ("none.weftrec", 66)])
+def test_what_is_no_recording_is_told_before_anybody_is_joined(
+    site: Site, tmp_path: Path, name: str, code: int
+) -> None:
+    (tmp_path / "letter.txt").write_text("Dear Sir or Madam")
+    _, err = site.run("replay", str(tmp_path / name), "--connect", "tcp/127.0.0.1:1", code=code)
+    assert "name a file that `weft record` wrote" in err

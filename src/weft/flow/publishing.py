@@ -19,6 +19,7 @@ from weft.flow.stream_sink import StreamSink
 from weft.flow.stream_source import StreamSource
 from weft.stream.base import PublishOptions
 from weft.stream.names import GLOBAL, check_patterns, key_of
+from weft.stream.recording import RecordingReader
 
 QUEUE = 8
 PUBLISH = "publish"
@@ -67,10 +68,14 @@ def publishing(kind: str, written: Mapping[str, Any], stream: str, options: Publ
 
 
 def replaying(path: Path, streams: Sequence[str], speed: float, options: PublishOptions, *, loop: bool) -> Pipeline:
-    """A recording, published. Raises UsageError for a speed or pattern that is none."""
+    """A recording, published.
+
+    Raises UsageError for a speed or pattern that is none, NotFoundError or InputError for a file that is no recording.
+    """
     check_patterns(streams)
     if not 0 <= speed <= 1000:
         raise UsageError(f"--speed {speed:g}", cure="from 0, which is as fast as it goes, to 1000")
+    RecordingReader(path).close()  # said before a link is waited for, which may take for ever
     site = Site(no_site)
     source = SourceNode(
         name="recording",
