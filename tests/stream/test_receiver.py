@@ -158,3 +158,23 @@ def test_reading_waits_no_longer_than_it_is_told() -> None:
     assert receiver.get(0) is None
     assert receiver.get(0.05) is None
     assert 0.05 <= time.monotonic() - began < 5
+
+
+def test_the_first_frames_of_a_publisher_that_started_later_are_asked_for() -> None:
+    asked = Asked()
+    for number in range(4):
+        asked.sent.add(frame(number), 1)
+    time.sleep(0.002)  # ages are in milliseconds
+    asked.receiver.take(frame(3), 1, 3, RELIABLE, 0)
+    assert [asked.receiver.get(1).sequence for _ in range(4)] == [0, 1, 2, 3]
+    asked.receiver.take(frame(7), 2, 7, RELIABLE, 1_000_000)  # it was there before: its earlier frames are not owed
+    assert asked.receiver.get(1).sequence == 7
+    assert asked.receiver.counters["lost"] == 0
+
+
+def test_a_beat_of_a_publisher_that_started_later_tells_of_frames_that_were_all_lost() -> None:
+    asked = Asked()
+    asked.sent.add(frame(0), 1)
+    time.sleep(0.002)  # ages are in milliseconds
+    asked.receiver.beat("a", 1, 0, RELIABLE, 0)
+    assert asked.receiver.get(1).sequence == 0

@@ -104,7 +104,7 @@ def test_large_tails_are_not_kept() -> None:
 
 
 def test_unknown_flags_and_kinds_are_read() -> None:
-    header = read_header(struct.pack("<BBHqqQQ", 1, 77, 0xFFFF, 0, 0, 1, 2) + encode_tail(Tail("", "", {})))
+    header = read_header(struct.pack("<BBHqqQQI", 1, 77, 0xFFFF, 0, 0, 1, 2, 3) + encode_tail(Tail("", "", {})))
     assert (header.kind, header.flags) == (77, 0xFFFF)
 
 

@@ -186,8 +186,6 @@ class GetServer:
         assert client.unsent is not None
         client.unsent = client.unsent[client.socket.send(client.unsent[:_PIECE]) :]
         if not client.unsent:
-            with suppress(OSError):
-                client.socket.shutdown(socket.SHUT_WR)
             self._end(client, client.status)
 
     def _give_up_slow(self) -> None:
@@ -198,8 +196,10 @@ class GetServer:
     def _end(self, client: _Client, status: int = UNANSWERED) -> None:
         del self._clients[client]
         self._selector.unregister(client.socket)
+        self.counts[status] = self.counts.get(status, 0) + 1  # before the client can know that it is over
+        with suppress(OSError):
+            client.socket.shutdown(socket.SHUT_WR)
         client.socket.close()
-        self.counts[status] = self.counts.get(status, 0) + 1
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -15,6 +15,9 @@ from weft.stream.wire import LATEST, RELIABLE
 MAX_PUBLISHERS = 4096
 """Reliable publishers one subscription follows; beyond that one is forgotten: who is gone first, then the oldest."""
 
+AGELESS_MS = 2**63
+"""Of a publisher whose frames cannot have been lost before the first one that came."""
+
 _LOOK_EVERY_S = 0.05
 _NOTHING_DUE_S = 3600.0
 
@@ -44,20 +47,21 @@ class Receiver:
         self._behind: dict[int, Recovery[Frame]] = {}
         self._gone: dict[int, None] = {}
         self._begun: dict[int, None] = {}
+        self._opened_at = monotonic()
         self._look_at = 0.0
         self._past = {"lost": 0, "recovered": 0}
 
     # --- the network's side ------------------------------------------------------------
 
-    def take(self, frame: Frame, publisher: int, number: int, flags: int) -> None:
-        """A frame came."""
+    def take(self, frame: Frame, publisher: int, number: int, flags: int, age_ms: int = AGELESS_MS) -> None:
+        """A frame came, from a publisher that had started so long before it was sent."""
         if not flags & RELIABLE:
             if flags & LATEST:
                 self._note(publisher)
             self._inbox.put(frame, live=True)
             return
         with self._lock:
-            peer = self._peers.get(publisher) or self._begin(publisher, frame.stream, number)
+            peer = self._peers.get(publisher) or self._begin(publisher, frame.stream, number, age_ms)
             if peer.stream != frame.stream:
                 self.malformed += 1
             elif number == peer.next > peer.top and self._inbox.room() > 0:
@@ -67,7 +71,7 @@ class Receiver:
                 peer.heard_at = monotonic()
                 self._deliver(peer, peer.take(number, frame, self._inbox.room()))
 
-    def beat(self, stream: str, publisher: int, last: int, flags: int = RELIABLE) -> None:
+    def beat(self, stream: str, publisher: int, last: int, flags: int = RELIABLE, age_ms: int = AGELESS_MS) -> None:
         """A reliable publisher says which number was its last.
 
         One that is not known yet begins after it; or with it, where it keeps its last frame for those who come late:
@@ -75,7 +79,7 @@ class Receiver:
         """
         with self._lock:
             begin = last if flags & LATEST and self._latest else last + 1
-            peer = self._peers.get(publisher) or self._begin(publisher, stream, begin)
+            peer = self._peers.get(publisher) or self._begin(publisher, stream, begin, age_ms)
             if peer.stream == stream:
                 self._deliver(peer, peer.beat(last, self._inbox.room()))
 
@@ -182,11 +186,13 @@ class Receiver:
                     self._begun.pop(next(iter(self._begun)))
                 self._begun[publisher] = None
 
-    def _begin(self, publisher: int, stream: str, first: int) -> Recovery[Frame]:
-        """Follow a publisher from this number on."""
+    def _begin(self, publisher: int, stream: str, first: int, age_ms: int) -> Recovery[Frame]:
+        """Follow a publisher from this number on; from its very first where it started after this began to listen."""
         if len(self._peers) >= MAX_PUBLISHERS:
             gone = (other for other in self._gone if self._peers[other].gone)
             self._forget(next(gone, next(iter(self._peers))))
+        if age_ms < (monotonic() - self._opened_at) * 1000:
+            first = 0
         peer = self._peers[publisher] = Recovery(publisher, stream, first, _size)
         return peer
 

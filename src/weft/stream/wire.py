@@ -1,10 +1,11 @@
 """What travels beside a payload: a frame's header, in a versioned binary form.
 
 Version 1, little endian: version u8, kind u8, flags u16, sequence i64, time i64 (ns since the epoch), publisher u64,
-number u64; then the tail, a msgpack array of media type, source and headers. The publisher is a random number that a
-publisher takes when it starts, and ``number`` counts what it sent, from 0: together they show what is missing. The
-payload itself is not touched. A reader takes any version it knows and refuses others; unknown flags are ignored, so
-that later versions can add to them.
+number u64, age u32 (ms); then the tail, a msgpack array of media type, source and headers. The publisher is a random
+number that a publisher takes when it starts, and ``number`` counts what it sent, from 0: together they show what is
+missing. The age is how long ago it started when this was sent, which needs no clocks that agree: who has listened for
+longer has missed what came before. The payload itself is not touched. A reader takes any version it knows and refuses
+others; unknown flags are ignored, so that later versions can add to them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from types import MappingProxyType
 
 import msgspec
 
+from weft.core.clock import monotonic
 from weft.core.errors import InputError
 from weft.core.frame import NO_HEADERS, Frame
 from weft.stream.base import PublishOptions
@@ -25,9 +27,10 @@ VERSION = 1
 MAX_TAIL = 64 * 1024
 """Bytes of media type, source and headers."""
 
-_FIXED = struct.Struct("<BBHqqQQ")
+_FIXED = struct.Struct("<BBHqqQQI")
 _PACK, _UNPACK, _SIZE = _FIXED.pack, _FIXED.unpack_from, _FIXED.size
 _CACHED_TAIL = 1024
+_OLDEST_MS = 2**32 - 1
 _WHERE = "frame header"
 
 
@@ -71,6 +74,7 @@ class Header(msgspec.Struct, frozen=True, gc=False):
     time_ns: int
     publisher: int
     number: int
+    age_ms: int
     tail: Tail
 
     def frame(self, payload: bytes, stream: str) -> Frame:
@@ -93,6 +97,7 @@ class HeaderWriter:
     def __init__(self, publisher: int, flags: int) -> None:
         self._publisher = publisher
         self._flags = flags
+        self._born = monotonic()
         self._last = Tail("", "", NO_HEADERS)
         self._tail = encode_tail(self._last)
 
@@ -102,15 +107,19 @@ class HeaderWriter:
         if (frame.media_type, frame.source, frame.headers) != (last.media_type, last.source, last.headers):
             self._tail = encode_tail(Tail(frame.media_type, frame.source, frame.headers))
             self._last = Tail(frame.media_type, frame.source, dict(frame.headers))
+        sequence, time_ns, publisher = frame.sequence, frame.time_ns, self._publisher
         try:
-            return _PACK(VERSION, 0, self._flags, frame.sequence, frame.time_ns, self._publisher, number) + self._tail
+            return _PACK(VERSION, 0, self._flags, sequence, time_ns, publisher, number, self._age()) + self._tail
         except struct.error:
             what = f"sequence {frame.sequence} or time {frame.time_ns} does not fit 64 bits"
             raise InputError(what, where=_WHERE, cure="number frames from 0, and take time in nanoseconds") from None
 
     def note(self, kind: Kind, number: int) -> bytes:
         """A header without a frame."""
-        return _PACK(VERSION, kind, self._flags, 0, 0, self._publisher, number) + _NO_TAIL
+        return _PACK(VERSION, kind, self._flags, 0, 0, self._publisher, number, self._age()) + _NO_TAIL
+
+    def _age(self) -> int:
+        return min(int((monotonic() - self._born) * 1000), _OLDEST_MS)
 
 
 def flags_of(options: PublishOptions) -> int:
@@ -122,12 +131,12 @@ def read_header(data: bytes) -> Header:
     """Decode a header. Raises InputError when it is malformed or of an unknown version."""
     if len(data) < _SIZE or data[0] != VERSION:
         raise _unreadable(data)
-    _, kind, flags, sequence, time_ns, publisher, number = _UNPACK(data)
+    _, kind, flags, sequence, time_ns, publisher, number, age_ms = _UNPACK(data)
     tail = data[_SIZE:]
     if len(tail) > MAX_TAIL:
         raise InputError(f"{len(tail)} bytes of headers, at most {MAX_TAIL}", where=_WHERE)
     read = _cached_tail if len(tail) <= _CACHED_TAIL else decode_tail
-    return Header(kind, flags, sequence, time_ns, publisher, number, read(tail))
+    return Header(kind, flags, sequence, time_ns, publisher, number, age_ms, read(tail))
 
 
 def mark_again(header: bytes) -> bytes:

@@ -98,9 +98,9 @@ class ZenohSubscription:
         stream = _stream_of(str(sample.key_expr))
         if header.kind == _FRAME:
             frame = header.frame(sample.payload.to_bytes(), stream)
-            self._receiver.take(frame, header.publisher, header.number, header.flags)
+            self._receiver.take(frame, header.publisher, header.number, header.flags, header.age_ms)
         elif header.kind == _BEAT and header.flags & RELIABLE:
-            self._receiver.beat(stream, header.publisher, header.number, header.flags)
+            self._receiver.beat(stream, header.publisher, header.number, header.flags, header.age_ms)
 
     def _first(self, reply: zenoh.Reply) -> None:
         if (found := self._read_reply(reply)) is not None and found[0].kind == Kind.FRAME:
