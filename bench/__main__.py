@@ -7,7 +7,22 @@ import json
 import sys
 from pathlib import Path
 
-from bench import cameras, classify, flow, foreign, python, sandbox, startup, state, swap, video
+from bench import (
+    artifacts,
+    cameras,
+    classify,
+    flow,
+    foreign,
+    python,
+    sandbox,
+    serve,
+    startup,
+    state,
+    streams,
+    swap,
+    video,
+    view,
+)
 from bench.harness import DATA, Result, machine
 
 HERE = Path(__file__).parent
@@ -19,11 +34,15 @@ SUITES = {
     "flow": flow,
     "swap": swap,
     "video": video,
+    "view": view,
     "cameras": cameras,
     "foreign": foreign,
     "classify": classify,
     "python": python,
     "state": state,
+    "serve": serve,
+    "streams": streams,
+    "artifacts": artifacts,
 }
 
 

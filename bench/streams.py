@@ -1,68 +1,28 @@
-"""Streams between two processes over loopback, beside bare Zenoh sessions with the same configuration."""
+"""Streams between two processes over loopback, beside bare Zenoh sessions with the same configuration, and aioquic.
+
+Rates are those after a warm-up as long as what a reliable publisher keeps: from then on its memory is used again.
+"""
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import socket
 import statistics
-import subprocess
-import sys
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
-
-import zenoh
 
 from bench.harness import Result
-from weft.core.frame import Frame
-from weft.stream.base import PublishOptions, SubscribeOptions, Subscription
-from weft.stream.identity import Authority, Identity
-from weft.stream.zenoh.link import Link, configuration
-from weft.stream.zenoh.session import ZenohStreams
+from bench.stream_processes import Process
+from weft.stream.identity import Authority
 
-ROUNDS = 3
-BIG, SMALL = 150_000, 64
-BIG_COUNT, SMALL_COUNT = 1500, 60_000  # what a publisher keeps by default: nothing is lost, however slow the reader
+ROUNDS, FAN_ROUNDS, AIOQUIC_ROUNDS = 5, 3, 3
+BIG, BIG_WARM, BIG_COUNT, BIG_KEEP = 150_000, 1100, 1500, 1024
+SMALL, SMALL_WARM, SMALL_COUNT, SMALL_KEEP = 64, 40_000, 100_000, 200_000
+AIOQUIC_BIG, AIOQUIC_SMALL = 100, 50_000
 CAMERAS, RATE, CAMERA_BYTES, CAMERA_FRAMES = 4, 30, 50_000, 90
 CONSUMERS, FAN_BYTES, FAN_FRAMES = 16, 50_000, 300
-FIRST_S, GIVE_UP_S = 60.0, 15.0
-KEY = "weft/site/a"
-
-
-class Process:
-    """A process of this module, spoken to in JSON lines."""
-
-    def __init__(self, role: str, pem: Path, **settings: Any) -> None:
-        command = [sys.executable, "-m", "bench.streams", role, str(pem), json.dumps(settings)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def read(self) -> Any:
-        """What it says next."""
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, "the process ended"
-        return json.loads(line)
-
-    def go(self) -> None:
-        """Let it begin."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("go\n")
-        self._process.stdin.flush()
-
-    def signal(self, number: int) -> None:
-        """As kill(1)."""
-        self._process.send_signal(number)
-
-    def close(self) -> None:
-        """End it."""
-        self._process.kill()
-        self._process.communicate()
 
 
 def run() -> Iterator[Result]:
@@ -70,40 +30,62 @@ def run() -> Iterator[Result]:
     with tempfile.TemporaryDirectory() as folder:
         pem = Path(folder) / "bench.pem"
         Authority(Path(folder) / "authority").issue("bench", ("localhost",)).write(pem)
-        for delivery in ("live", "reliable"):
-            yield _throughput(pem, delivery, "150 KB frames", BIG, BIG_COUNT)
-        yield _throughput(pem, "reliable", "64-byte messages", SMALL, SMALL_COUNT)
+        yield from _throughput(pem, "150 KB frames", _big_rates(pem), BIG)
+        yield from _throughput(pem, "64-byte messages", _small_rates(pem), SMALL)
         yield _shared_memory(pem)
         yield _latency(pem)
         yield _fan_out(pem)
 
 
-def _throughput(pem: Path, delivery: str, what: str, size: int, count: int) -> Result:
-    rates: dict[str, list[float]] = {"weft": [], "bare": []}
+Rates = dict[str, list[float]]
+
+
+def _big_rates(pem: Path) -> Rates:
+    found: Rates = {"live": [], "reliable": [], "bare": [], "aioquic": []}
     for number in range(ROUNDS):
-        for kind in sorted(rates, reverse=number % 2 == 0):
-            rates[kind].append(_rate(pem, kind, size, count, delivery=delivery))
-    ratio = statistics.median(weft / bare for weft, bare in zip(rates["weft"], rates["bare"], strict=True))
-    detail = {f"{kind} per s": round(statistics.median(values)) for kind, values in rates.items()}
-    detail["weft MB per s"] = round(statistics.median(rates["weft"]) * size / 1e6)
-    return Result(
-        f"streams: {what}, {delivery}, over QUIC with TLS, over bare Zenoh", ratio, "ratio", 0.9, "higher", detail
-    )
+        for case in ("live", "reliable", "bare")[:: 1 if number % 2 == 0 else -1]:
+            found[case].append(_rate(pem, case, BIG, BIG_WARM, BIG_COUNT, BIG_KEEP))
+    found["aioquic"] += [_rate(pem, "aioquic", BIG, 10, AIOQUIC_BIG) for _ in range(AIOQUIC_ROUNDS)]
+    return found
+
+
+def _small_rates(pem: Path) -> Rates:
+    found: Rates = {"reliable": [], "bare": [], "aioquic": []}
+    for number in range(ROUNDS):
+        for case in ("reliable", "bare")[:: 1 if number % 2 == 0 else -1]:
+            found[case].append(_rate(pem, case, SMALL, SMALL_WARM, SMALL_COUNT, SMALL_KEEP))
+    found["aioquic"] += [_rate(pem, "aioquic", SMALL, 5000, AIOQUIC_SMALL) for _ in range(AIOQUIC_ROUNDS)]
+    return found
+
+
+def _throughput(pem: Path, what: str, rates: Rates, size: int) -> Iterator[Result]:
+    medians = {case: statistics.median(values) for case, values in rates.items()}
+    detail: dict[str, float] = {f"{case} per s": round(value) for case, value in medians.items()}
+    for case in sorted(medians.keys() & {"live", "reliable"}):
+        ratio = statistics.median(weft / bare for weft, bare in zip(rates[case], rates["bare"], strict=True))
+        name = f"streams: {what}, {case}, over QUIC with TLS, over bare Zenoh"
+        yield Result(name, ratio, "ratio", 0.9, "higher", detail | {"MB per s": round(medians[case] * size / 1e6)})
+    over = medians["reliable"] / medians["aioquic"]
+    name = f"streams: {what}, reliable, over QUIC with TLS, over aioquic"
+    yield Result(name, over, "ratio", 10, "higher", {"aioquic MB per s": round(medians["aioquic"] * size / 1e6, 1)})
 
 
 def _shared_memory(pem: Path) -> Result:
-    rates: dict[str, list[float]] = {"shared": [], "quic": []}
-    for _ in range(ROUNDS):
-        rates["shared"].append(_rate(pem, "weft", BIG, BIG_COUNT, shared=True))
-        rates["quic"].append(_rate(pem, "weft", BIG, BIG_COUNT))
+    rates: Rates = {"shared": [], "quic": []}
+    for _ in range(FAN_ROUNDS):
+        rates["shared"].append(_rate(pem, "reliable", BIG, BIG_WARM, 3 * BIG_COUNT, BIG_KEEP, shared=True))
+        rates["quic"].append(_rate(pem, "reliable", BIG, BIG_WARM, BIG_COUNT, BIG_KEEP))
     ratio = statistics.median(rates["shared"]) / statistics.median(rates["quic"])
-    detail = {f"{kind} MB per s": round(statistics.median(values) * BIG / 1e6) for kind, values in rates.items()}
+    detail = {f"{case} MB per s": round(statistics.median(values) * BIG / 1e6) for case, values in rates.items()}
     return Result("streams: 150 KB frames through shared memory, over QUIC", ratio, "ratio", 5, "higher", detail)
 
 
-def _rate(pem: Path, kind: str, size: int, count: int, *, delivery: str = "reliable", shared: bool = False) -> float:
+def _rate(pem: Path, case: str, size: int, warm: int, count: int, keep: int = 1, *, shared: bool = False) -> float:
     """Frames per second at the receiver, all of which came."""
-    settings = {"where": _endpoint(), "size": size, "count": count, "shared": shared, "delivery": delivery}
+    kind = case if case in ("bare", "aioquic") else "weft"
+    settings = {"where": _endpoint(), "size": size, "warm": warm, "count": count, "keep": keep, "shared": shared}
+    if kind == "weft":
+        settings["delivery"] = case
     with closing(Process(f"receive_{kind}", pem, **settings)) as receiver:
         assert receiver.read() == "ready"
         with closing(Process(f"send_{kind}", pem, **settings)) as sender:
@@ -117,11 +99,13 @@ def _rate(pem: Path, kind: str, size: int, count: int, *, delivery: str = "relia
 def _latency(pem: Path) -> Result:
     """Four cameras, from put to get."""
     times: dict[str, list[float]] = {}
+    count = CAMERA_FRAMES * CAMERAS
     for kind in ("weft", "bare"):
-        settings = {"where": _endpoint(), "size": CAMERA_BYTES, "count": CAMERA_FRAMES * CAMERAS, "shared": False}
+        settings = {"where": _endpoint(), "size": CAMERA_BYTES, "warm": 0, "count": count, "shared": False}
         with closing(Process(f"receive_{kind}", pem, **settings, times=True)) as receiver:
             assert receiver.read() == "ready"
-            with closing(Process(f"send_{kind}", pem, **settings, rate=RATE * CAMERAS)) as sender:
+            paced = {**settings, "streams": CAMERAS, "rate": RATE * CAMERAS, "delivery": "live"}
+            with closing(Process(f"send_{kind}", pem, **paced)) as sender:
                 assert sender.read() == "ready"
                 sender.go()
                 times[kind] = sorted(receiver.read()["times"])
@@ -133,8 +117,8 @@ def _latency(pem: Path) -> Result:
 
 def _fan_out(pem: Path) -> Result:
     """How long frames take to reach fifteen consumers, with the sixteenth reading and with it stopped."""
-    taken: dict[str, list[float]] = {"all read": [], "one stopped": []}
-    for number in range(ROUNDS):
+    taken: Rates = {"all read": [], "one stopped": []}
+    for number in range(FAN_ROUNDS):
         for case in sorted(taken, reverse=number % 2 == 0):
             taken[case].append(_fan(pem, stopped=case == "one stopped"))
     detail = {f"{case} s": round(statistics.median(values), 3) for case, values in taken.items()}
@@ -145,7 +129,7 @@ def _fan_out(pem: Path) -> Result:
 
 
 def _fan(pem: Path, *, stopped: bool) -> float:
-    settings = {"where": _endpoint(), "size": FAN_BYTES, "count": FAN_FRAMES, "shared": False}
+    settings = {"where": _endpoint(), "size": FAN_BYTES, "warm": 0, "count": FAN_FRAMES, "shared": False}
     with ExitStack() as stack:
         router = stack.enter_context(closing(Process("router", pem, **settings)))
         assert router.read() == "ready"
@@ -170,133 +154,3 @@ def _endpoint() -> str:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         return f"quic/localhost:{probe.getsockname()[1]}"
-
-
-# --- what the processes do -------------------------------------------------------------
-
-
-def _say(what: Any) -> None:
-    print(json.dumps(what), flush=True)
-
-
-def _listening(identity: Identity, settings: dict[str, Any]) -> Link:
-    return Link(listen=(settings["where"],), identity=identity, shared_memory=settings["shared"])
-
-
-def _connecting(identity: Identity, settings: dict[str, Any]) -> Link:
-    return Link(connect=(settings["where"],), identity=identity, shared_memory=settings["shared"])
-
-
-def _receive_weft(identity: Identity, settings: dict[str, Any]) -> None:
-    streams = ZenohStreams(_listening(identity, settings))
-    subscription = streams.subscribe(["a"], SubscribeOptions(queue=1024))
-    _say("ready")
-    report = _count(subscription, settings)
-    _say({**report, **subscription.counters})
-
-
-def _receive_bare(identity: Identity, settings: dict[str, Any]) -> None:
-    """Zenoh's own way: a callback that takes the payload."""
-    session = zenoh.open(configuration(_listening(identity, settings)))
-    done = threading.Event()
-    began, times, count = 0.0, [], 0
-
-    def take(sample: zenoh.Sample) -> None:
-        nonlocal began, count
-        payload = sample.payload.to_bytes()
-        if not count:
-            began = time.perf_counter()
-        count += 1
-        if "times" in settings:
-            times.append(time.perf_counter_ns() - int.from_bytes(payload[1:9], "little"))
-        if count == settings["count"]:
-            done.set()
-
-    session.declare_subscriber(KEY, take)
-    _say("ready")
-    done.wait()
-    _say({"count": count, "seconds": time.perf_counter() - began, "times": [found / 1e9 for found in times]})
-
-
-def _count(subscription: Subscription, settings: dict[str, Any]) -> dict[str, Any]:
-    """Read until all have come, or nothing more does."""
-    frame, began, times = subscription.get(FIRST_S), time.perf_counter(), []
-    count = 0
-    while frame is not None:
-        payload, count = frame.payload, count + 1
-        if "times" in settings:
-            times.append((time.perf_counter_ns() - int.from_bytes(payload[1:9], "little")) / 1e9)
-        if count == settings["count"]:
-            break
-        frame = subscription.get(GIVE_UP_S)
-    return {"count": count, "seconds": time.perf_counter() - began, "times": times}
-
-
-def _send(put: Callable[[bytes, int], object], settings: dict[str, Any]) -> None:
-    _say("ready")
-    sys.stdin.readline()
-    pause = 1 / settings["rate"] if "rate" in settings else 0.0
-    fill = bytes(settings["size"] - 9)
-    began = time.perf_counter()
-    for number in range(settings["count"]):
-        if pause:
-            time.sleep(max(0.0, began + number * pause - time.perf_counter()))
-        put(b"\0" + time.perf_counter_ns().to_bytes(8, "little") + fill, number)
-    sys.stdin.read()
-
-
-def _send_weft(identity: Identity, settings: dict[str, Any]) -> None:
-    streams = ZenohStreams(_connecting(identity, settings))
-    publisher = streams.publish("a", PublishOptions(settings.get("delivery", "reliable"), keep=settings["count"]))
-    _wait_for_listeners(streams.session)
-    _send(lambda payload, number: publisher.put(Frame(payload, sequence=number, time_ns=0)), settings)
-
-
-def _send_bare(identity: Identity, settings: dict[str, Any]) -> None:
-    session = zenoh.open(configuration(_connecting(identity, settings)))
-    publisher = session.declare_publisher(KEY, congestion_control=zenoh.CongestionControl.BLOCK)
-    _wait_for_listeners(session)
-    _send(lambda payload, _: publisher.put(payload), settings)
-
-
-def _wait_for_listeners(session: zenoh.Session) -> None:
-    probe: Any = session.declare_publisher(KEY)
-    while not probe.matching_status.matching:
-        time.sleep(0.02)
-
-
-def _consume(identity: Identity, settings: dict[str, Any]) -> None:
-    """Many consumers, each over a link of its own, in one process."""
-    places = [ZenohStreams(_connecting(identity, settings)) for _ in range(settings["consumers"])]
-    subscriptions = [place.subscribe(["a"], SubscribeOptions(queue=64)) for place in places]
-    reports: list[dict[str, Any]] = []
-    readers = [
-        threading.Thread(target=lambda found=found: reports.append(_count(found, settings))) for found in subscriptions
-    ]
-    for reader in readers:
-        reader.start()
-    _say("ready")
-    for reader in readers:
-        reader.join()
-    lost = sum(found.counters["lost"] for found in subscriptions)
-    _say({"seconds": max(report["seconds"] for report in reports), "lost": lost})
-
-
-def _router(identity: Identity, settings: dict[str, Any]) -> None:
-    ZenohStreams(Link(listen=(settings["where"],), identity=identity, router=True, shared_memory=False))
-    _say("ready")
-    sys.stdin.read()
-
-
-ROLES = {
-    "receive_weft": _receive_weft,
-    "receive_bare": _receive_bare,
-    "send_weft": _send_weft,
-    "send_bare": _send_bare,
-    "consume": _consume,
-    "router": _router,
-}
-
-if __name__ == "__main__":
-    ROLES[sys.argv[1]](Identity.read(Path(sys.argv[2])), json.loads(sys.argv[3]))
-    os._exit(0)

@@ -1,13 +1,15 @@
-"""``make soak``: run the pipeline for ten minutes, or ``MINUTES=…`` of them, and watch the process."""
+"""``make soak``: run the pipeline, then the streams, for ten minutes each or ``MINUTES=…`` of them, and watch."""
 
 from __future__ import annotations
 
 import argparse
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 
 from soak.pipeline import Soak, quiet
+from soak.streams import FEW, ROLES, STREAMS, Site, looks, summary
 from soak.watch import Sample, faults, sample
 from weft.core.clock import monotonic
 from weft.core.units import format_duration, format_size
@@ -19,7 +21,13 @@ SHORT_S = 10.0
 
 def main(words: list[str]) -> int:
     """Returns 1, with the reasons, when memory grew, a frame was lost, or threads or files changed."""
-    seconds = _seconds(words)
+    given = _read(words)
+    seconds = SHORT_S if given.short else float(given.minutes) * 60
+    return max([RUNS[name](seconds) for name in dict.fromkeys(given.what or RUNS)])
+
+
+def run_pipeline(seconds: float) -> int:
+    """A pipeline at full speed in this process."""
     quiet()
     soak = Soak()
     samples = []
@@ -31,12 +39,27 @@ def main(words: list[str]) -> int:
         run.wait()
     summary = run.snapshot()
     found = [*soak.faults(summary), *(faults(samples) if summary.error is None else [])]
+    return _verdict(found, f"{soak.belt.results + soak.camera.results} frames in {format_duration(summary.seconds)}")
+
+
+def run_streams(seconds: float) -> int:
+    """A hundred streams through a router, in three processes."""
+    with ExitStack() as stack:
+        site = Site(stack, FEW if seconds <= SHORT_S else STREAMS)
+        began = monotonic()
+        for taken in looks(site, (began + seconds * number / SAMPLES for number in range(1, SAMPLES + 1))):
+            print("  ".join(map(_short, ROLES, taken)), f" {taken[0].frames:>9} frames", flush=True)
+        sent, report = site.account()
+        return _verdict(site.faults(sent, report), summary(sent, report))
+
+
+RUNS = {"pipeline": run_pipeline, "streams": run_streams}
+
+
+def _verdict(found: Sequence[str], what: str) -> int:
     for fault in found:
         print(f"FAULT  {fault}")
-    print(
-        f"{'not sound' if found else 'sound'}: {soak.belt.results + soak.camera.results} frames"
-        f" in {format_duration(summary.seconds)}"
-    )
+    print(f"{'not sound' if found else 'sound'}: {what}", flush=True)
     return 1 if found else 0
 
 
@@ -56,14 +79,21 @@ def _line(taken: Sample, first: Sample) -> str:
     )
 
 
-def _seconds(words: list[str]) -> float:
+def _short(role: str, taken: Sample) -> str:
+    return f"{role} {format_size(taken.memory):>10} {taken.threads:3} threads {taken.files:3} files"
+
+
+def _read(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m soak", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10.0, help="how long (default 10)")
+    parser.add_argument("what", nargs="*", metavar="WHAT", help=f"{' or '.join(RUNS)} (default: one after the other)")
+    parser.add_argument("--minutes", type=float, default=10.0, help="how long each (default 10)")
     parser.add_argument("--short", action="store_true", help=f"{SHORT_S:g} seconds, as the tests run it")
     given = parser.parse_args(words)
+    if unknown := [name for name in given.what if name not in RUNS]:
+        parser.error(f"no '{unknown[0]}': {' or '.join(RUNS)}")
     if not 0 < given.minutes < math.inf:
         parser.error(f"--minutes {given.minutes:g}: give a number above 0")
-    return SHORT_S if given.short else float(given.minutes) * 60
+    return given
 
 
 if __name__ == "__main__":

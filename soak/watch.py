@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import linear_regression, median
 
 from weft.core.clock import monotonic
 from weft.core.units import format_size
@@ -39,25 +39,29 @@ class Sample:
     frames: int
 
 
-def sample(frames: int) -> Sample:
-    """This process now."""
-    resident = int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
-    return Sample(monotonic(), resident, _entries("/proc/self/task"), _entries("/proc/self/fd"), frames)
+def sample(frames: int, process: int | str = "self") -> Sample:
+    """This process now, or the one with that number."""
+    place = Path("/proc") / str(process)
+    resident = int((place / "statm").read_text().split()[1]) * _PAGE
+    return Sample(monotonic(), resident, _entries(place / "task"), _entries(place / "fd"), frames)
 
 
-def _entries(folder: str) -> int:
-    return sum(1 for _ in Path(folder).iterdir())
+def _entries(folder: Path) -> int:
+    return sum(1 for _ in folder.iterdir())
 
 
-def faults(samples: Sequence[Sample]) -> list[str]:
-    """What grew or changed after the warm-up, in words. Raises ValueError for fewer samples than tell anything."""
+def faults(samples: Sequence[Sample], *counts_that_stay: str) -> list[str]:
+    """What grew or changed after the warm-up, in words: the memory, and the counts that may not change.
+
+    Those are the threads and the files, unless they are named. Raises ValueError for fewer samples than tell anything.
+    """
     watched = samples[round(len(samples) * WARM_UP) :]
     if len(watched) < 4:
         raise ValueError(f"{len(watched)} samples after the warm-up; 4 are the fewest that tell anything")
     found = []
     if (grown := growth(watched)) > MOST_GROWTH:
         found.append(f"memory grew by {format_size(grown)} over {watched[-1].frames - watched[0].frames} frames")
-    for name in ("threads", "files"):
+    for name in counts_that_stay or ("threads", "files"):
         counts = sorted({getattr(one, name) for one in watched})
         if len(counts) > 1:
             found.append(f"{name}: from {counts[0]} to {counts[-1]}")
@@ -67,7 +71,16 @@ def faults(samples: Sequence[Sample]) -> list[str]:
 
 
 def growth(watched: Sequence[Sample]) -> int:
-    """Bytes by which memory grew from the first third to the last, by their medians: single peaks do not count."""
-    third = max(1, len(watched) // 3)
-    first, last = watched[:third], watched[-third:]
-    return round(median(one.memory for one in last) - median(one.memory for one in first))
+    """Bytes by which memory grew over the samples: what grows goes on growing.
+
+    The least of three: the medians of the first third and the last, which single peaks leave alone; and what the lines
+    through either half come to over the whole time, of which a single step, as a backlog leaves it, tilts only one.
+    """
+    third, half = max(1, len(watched) // 3), len(watched) // 2
+    step = median(one.memory for one in watched[-third:]) - median(one.memory for one in watched[:third])
+    return round(min(step, _trend(watched[:half], watched), _trend(watched[half:], watched)))
+
+
+def _trend(part: Sequence[Sample], watched: Sequence[Sample]) -> float:
+    line = linear_regression([one.at for one in part], [one.memory for one in part])
+    return line.slope * (watched[-1].at - watched[0].at)

@@ -14,6 +14,7 @@ from tools.generate_docs import generated
 from weft.core.errors import WeftError
 from weft.core.limits import CAPABILITIES, Limits
 from weft.core.units import parse_duration, parse_size
+from weft.spec.access import parse_access
 from weft.spec.classify import parse_classifier
 from weft.spec.kind import kind_of
 from weft.spec.pipeline import parse_pipeline
@@ -30,11 +31,13 @@ def yaml_blocks() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("where", "block"), yaml_blocks())
-def test_every_yaml_block_is_a_pipeline_or_a_classifier(where: str, block: str):
-    if kind_of(read(block), where) == "classifier":
-        assert parse_classifier(block, where=where)
-    else:
+def test_every_yaml_block_is_a_document(where: str, block: str):
+    kind = kind_of(read(block), where)
+    if kind == "pipeline":
         assert not parse_pipeline(block, where=where).warnings
+    else:
+        parse = {"classifier": parse_classifier, "access": parse_access}[kind]
+        assert parse(block, where=where)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").rglob("*.yaml")), ids=lambda path: path.name)

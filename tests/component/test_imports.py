@@ -44,7 +44,8 @@ UNKNOWN = [
     ),
     ('(import "wasi:io/poll@0.3.0" (instance (export "x" (func))))', "build it for wasm32-wasip2", ""),
     ('(import "wasi:keyvalue/store@0.2.0" (instance (export "open" (func))))', "docs/components", ""),
-    ('(import "wasi:http/outgoing-handler@0.2.0" (instance (export "x" (func))))', "components have no network", ""),
+    ('(import "wasi:http/incoming-handler@0.2.0" (instance (export "x" (func))))', "requests to granted hosts", ""),
+    ('(import "wasi:http/types@0.3.0" (instance (export "x" (func))))', "build it for wasm32-wasip2", ""),
     ('(import "compute" (func (param "x" u32)))', "weft:function and WASI 0.2 are there", ""),
 ]
 

@@ -25,7 +25,7 @@ from weft.flow.recording_source import RecordingSource
 from weft.flow.site import Site
 from weft.flow.stream_sink import StreamSink
 from weft.flow.stream_source import StreamSource
-from weft.spec import endpoints
+from weft.spec import delivery
 from weft.spec.pipeline import pipeline_from
 from weft.stream import base
 from weft.stream.base import PublishOptions, SubscribeOptions
@@ -208,8 +208,9 @@ def test_the_site_is_left_after_each_run() -> None:
 
 
 def test_documents_and_streams_know_the_same_words() -> None:
-    assert get_args(endpoints.Delivery) == get_args(base.Delivery)
-    assert get_args(endpoints.Scope) == get_args(base.Scope)
+    assert get_args(delivery.Delivery) == get_args(base.Delivery)
+    assert get_args(delivery.Scope) == get_args(base.Scope)
+    assert get_args(delivery.WhenFull) == get_args(base.WhenFull)
 
 
 # --- recordings ----------------------------------------------------------------------------

@@ -10,7 +10,8 @@ import pytest
 from tests.stream.conftest import Connect
 from weft.core.errors import InputError, NotFoundError, PipelineError, UsageError
 from weft.core.frame import Frame
-from weft.stream.base import MAX_PAYLOAD, PublishOptions, SubscribeOptions
+from weft.stream import recovery
+from weft.stream.base import MAX_PAYLOAD, Delivery, PublishOptions, SubscribeOptions
 
 WAIT_S = 20.0
 RELIABLE = PublishOptions("reliable")
@@ -54,6 +55,13 @@ def test_patterns_choose_streams(place: Connect) -> None:
     assert one.get(0.05) is None
 
 
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Little is held back at the receiving end: what does not fit there stays with the publisher."""
+    monkeypatch.setattr(recovery, "SMALL_WINDOW", 256)
+
+
+@pytest.mark.usefixtures("narrow")
 def test_reliable_frames_all_come_in_order_to_a_reader_that_is_slower_than_its_queue(place: Connect) -> None:
     there, here = place(), place()
     subscription, marks = here.subscribe(["a"], SubscribeOptions(queue=4)), here.subscribe(["mark"])
@@ -69,6 +77,7 @@ def test_reliable_frames_all_come_in_order_to_a_reader_that_is_slower_than_its_q
     assert subscription.counters["recovered"] > 0
 
 
+@pytest.mark.usefixtures("narrow")
 def test_what_a_reliable_publisher_no_longer_keeps_is_counted_as_lost(place: Connect) -> None:
     there, here = place(), place()
     subscription, marks = here.subscribe(["a"], SubscribeOptions(queue=2)), here.subscribe(["mark"])
@@ -84,6 +93,26 @@ def test_what_a_reliable_publisher_no_longer_keeps_is_counted_as_lost(place: Con
         seen += [got.sequence for got in read(subscription, 1)]
     assert seen == sorted(seen)
     assert subscription.counters["lost"] == 600 - len(seen) > 0
+
+
+@pytest.mark.parametrize("delivery", ["live", "reliable"])
+def test_small_frames_put_as_fast_as_it_goes_come_as_they_were(place: Connect, delivery: Delivery) -> None:
+    """Over a network many travel in one message; a large one between them, and other headers, keep their place."""
+    there, here = place(), place()
+    subscription = here.subscribe(["a"], SubscribeOptions(queue=4000))
+    publisher = there.publish("a", replace(LATEST, delivery=delivery, keep=4000))
+    publisher.put(frame(0))
+    read(subscription, 1)
+    sent = [Frame(bytes([number % 256]) * (number % 70), sequence=number, time_ns=number) for number in range(1, 3000)]
+    for number in range(100, 3000, 100):
+        sent[number - 1] = Frame(bytes(9000), sequence=number, time_ns=number)
+        sent[number - 2] = Frame(b"", sequence=number - 1, time_ns=number - 1, headers={"number": str(number)})
+    for each in sent:
+        publisher.put(each)
+    got = read(subscription, len(sent))
+    assert [(one.sequence, one.time_ns, one.payload, dict(one.headers)) for one in got] == [
+        (one.sequence, one.time_ns, one.payload, dict(one.headers)) for one in sent
+    ]
 
 
 def test_live_frames_push_older_ones_out(place: Connect) -> None:

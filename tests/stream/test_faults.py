@@ -21,6 +21,8 @@ from weft.core.errors import InputError, NotFoundError, PipelineError, Unavailab
 from weft.core.frame import Frame
 from weft.stream.base import PublishOptions, SubscribeOptions
 from weft.stream.identity import Authority, Identity
+from weft.stream.wire import HeaderWriter, Kind
+from weft.stream.zenoh import link as link_module
 from weft.stream.zenoh import subscription as subscription_module
 from weft.stream.zenoh.link import Link, configuration
 from weft.stream.zenoh.session import ZenohStreams
@@ -49,7 +51,7 @@ def start(stack: ExitStack, pem: Path) -> Start:
     def begin(role: str, *arguments: object, identity: Path = pem) -> Worker:
         worker = stack.enter_context(closing(Worker(role, identity, *arguments)))
         if role != "join":
-            assert worker.read() == {"ready": True}
+            assert worker.read()["ready"]
         return worker
 
     return begin
@@ -227,6 +229,27 @@ def test_a_peer_of_another_authority_is_told_on_both_sides(start, identity, tmp_
     assert "/cargo/" not in told
 
 
+@pytest.mark.parametrize(
+    ("break_it", "reason"),
+    [
+        (lambda tls: None, "the certificate expired"),
+        (lambda tls: [tls.pop(key) for key in list(tls) if key.startswith("connect_")], "no certificate was shown"),
+    ],
+    ids=["expired", "none"],
+)
+def test_the_router_says_why_it_turns_a_peer_away(start, authority, monkeypatch, break_it, reason) -> None:
+    """Both are told before they are tried where a certificate is read; somebody else may try all the same."""
+    where = f"quic/localhost:{free_port()}"
+    router = start("router", where)
+    settings = link_module._tls(authority.issue("old", ("localhost",), days=-1))
+    break_it(settings)
+    settings["enable_mtls"] = "connect_private_key_base64" in settings
+    monkeypatch.setattr(link_module, "_tls", lambda identity: settings)
+    with pytest.raises(UnavailableError, match="cannot join"):
+        ZenohStreams(Link(connect=(where,), identity=authority.issue("new")), 0)
+    assert f"a peer was rejected: {reason}" in router.end()
+
+
 def test_a_peer_whose_certificate_ended_is_rejected_by_the_router(stack, identity, authority, capfd) -> None:
     """It is refused already where it is read (tests of identity); this one goes on all the same."""
     where = f"quic/localhost:{free_port()}"
@@ -252,6 +275,7 @@ def test_garbage_on_our_keys_is_counted_and_hurts_nobody(stack, identity, caplog
     for number in range(50):
         bare.put(key, b"garbage", attachment=secrets.token_bytes(number))
     bare.put(key, b"")
+    bare.put(key, b"no batch", attachment=HeaderWriter(1, 0).note(Kind.BATCH, 0))
     bare.delete(key)
     token = bare.liveliness().declare_token(f"{key}/@alive/no-number/and-no-flags")
     other = bare.liveliness().declare_token(f"{key}/@alive/{'0' * 16}/word")
@@ -261,7 +285,7 @@ def test_garbage_on_our_keys_is_counted_and_hurts_nobody(stack, identity, caplog
     for number in range(1, 100):
         publisher.put(frame(number, b"ours"))
     assert [subscription.get(WAIT_S).sequence for _ in range(1, 100)] == list(range(1, 100))
-    until(lambda: subscription.counters["malformed"] == 54)
+    until(lambda: subscription.counters["malformed"] == 55)
     assert [info.name for info in here.known()] == ["a"]
     assert here.ask("a", Frame(b"ok"), WAIT_S).payload == b"ok"
     assert sum("was refused" in record.message for record in caplog.records) == 1

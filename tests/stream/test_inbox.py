@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weft.core.frame import Frame
@@ -31,7 +31,7 @@ def test_it_is_bounded_in_order_and_counts_what_it_drops(most: int, most_bytes: 
             assert inbox.put(frame(number, size), live=False)
             reliable.append(number)
         assert len(inbox) <= most
-        assert inbox._bytes == sum(size for _, _, size in inbox._items)
+        assert inbox._bytes == sum(size for _, _, size, _ in inbox._items)
         assert inbox._bytes <= most_bytes + 40
     while (found := inbox.get()) is not None:
         got.append(found.sequence)
@@ -98,3 +98,27 @@ def test_a_waiting_reader_is_woken_by_a_frame() -> None:
     inbox.put(frame(7), live=True)
     reader.join(20)
     assert got == [7]
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.integers(1, 6), st.integers(1, 100), st.lists(st.tuples(st.booleans(), st.lists(st.integers(0, 40), max_size=8)))
+)
+def test_several_at_once_are_taken_as_one_after_the_other(most: int, most_bytes: int, steps) -> None:
+    one, other = Inbox(most, most_bytes), Inbox(most, most_bytes)
+    number = 0
+    for live, sizes in steps:
+        frames = [frame(number + index, size) for index, size in enumerate(sizes)]
+        number += len(frames)
+        one.put_all(frames, live=live)
+        for each in frames:
+            other.put(each, live=live)
+        assert list(one._items) == list(other._items)
+        assert (one._bytes, one._reliable, one._reliable_bytes) == (
+            other._bytes,
+            other._reliable,
+            other._reliable_bytes,
+        )
+        assert (one.dropped, one.room()) == (other.dropped, other.room())
+        one.get()
+        other.get()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from weft.stream import recovery as module
-from weft.stream.recovery import BATCH, RETRY_S, WINDOW, Gap, Recovery
+from weft.stream.recovery import BATCH, RETRY_S, SMALL_BYTES, SMALL_WINDOW, WINDOW, Gap, Recovery
 from weft.stream.sent import Sent
 
 
@@ -100,7 +101,7 @@ class Channel(RuleBasedStateMachine):
 
     @invariant()
     def bounded(self) -> None:
-        assert len(self.peer._held) <= WINDOW
+        assert len(self.peer._held) <= SMALL_WINDOW
         assert self.peer._held_bytes == len(self.peer._held)
         assert all(number >= self.peer.next for number in self.peer._held)
 
@@ -162,7 +163,7 @@ def test_answers_that_do_not_come_whole_are_asked_for_in_smaller_parts() -> None
         gap = peer.question(4.0 * now, 1000)
         sizes.append(gap.last - gap.first + 1)
         peer.answered(4.0 * now, gap, 0 if whole else None, 1000)
-    assert sizes == [16, 32, 64, 64, 32, 16, 8, 4, 2, 1, 1]
+    assert sizes == [16, 32, 64, 128, 64, 32, 16, 8, 4, 2, 1]
 
 
 def test_a_question_whose_answer_got_lost_is_asked_anew_and_the_late_end_of_the_first_is_none_of_the_second() -> None:
@@ -222,3 +223,13 @@ def test_what_is_forgotten_is_counted() -> None:
         peer.take(number, number, 9)
     peer.forget()
     assert (peer.lost, peer.complete) == (5, True)
+
+
+@pytest.mark.parametrize(("size", "held"), [(100, SMALL_WINDOW), (SMALL_BYTES // 512, WINDOW * 2), (100_000, WINDOW)])
+def test_many_small_frames_are_held_back_and_fewer_large_ones(size: int, held: int) -> None:
+    peer: Recovery[int] = Recovery(1, "a", 0, lambda _: size)
+    for number in range(1, 2 * SMALL_WINDOW):
+        peer.take(number, number, 10)
+    kept = len(peer._held)
+    assert abs(kept - held) <= 1
+    assert peer.take(0, 0, 10_000) == list(range(kept + 1))

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from weft.stream.zenoh.told import explain
+from weft.stream.zenoh.told import _said, explain, rejected
 
 AT = "at /root/.cargo/git/x.rs:597."
 TIME = "\x1b[2m2026-01-02T03:04:05.678901Z\x1b[0m \x1b[33m WARN\x1b[0m acc-0 ThreadId(05) \x1b[2mzenoh\x1b[0m: "
+
+
+def test_who_was_turned_away_is_counted() -> None:
+    before = rejected()
+    for _ in range(3):
+        _said.tell("a peer was rejected: the certificate expired")
+    _said.tell("quic/edge:7447 cannot be joined: nobody answers there")
+    assert rejected() - before == 3
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from weft.core.errors import UnavailableError
-from weft.stream.base import SubscribeOptions
+from weft.core.frame import Frame
+from weft.stream.base import AGAIN, Consumer, PublishOptions, SpoolOptions, SubscribeOptions
 from weft.stream.identity import Identity
 from weft.stream.zenoh.link import Link
 from weft.stream.zenoh.session import ZenohStreams
@@ -64,7 +67,37 @@ def join(identity: Identity, where: str) -> None:
         streams.close()
 
 
-ROLES: dict[str, Callable[..., None]] = {"router": router, "consume": consume, "join": join}
+def publish(identity: Identity, where: str, stream: str, spool: str, told: str, pause: str) -> None:
+    """Publish a durable stream for ever; the numbers of those that are sent are in the file ``told``."""
+    streams = ZenohStreams(Link(connect=(where,), identity=identity, shared_memory=False), 20)
+    publisher = streams.publish(stream, PublishOptions("durable", spool=SpoolOptions(Path(spool))))
+    say(ready=True, sent=publisher.sent)
+    with Path(told).open("ab", buffering=0) as file:
+        while True:
+            number = publisher.sent
+            publisher.put(Frame(bytes(20_000), sequence=number, time_ns=number))
+            file.write(b"%d\n" % number)
+            time.sleep(float(pause))
+
+
+def take(identity: Identity, where: str, stream: str, folder: str, told: str) -> None:
+    """Take a durable stream for ever, under a name; what came is in the file ``told`` before the next is asked for."""
+    streams = ZenohStreams(Link(connect=(where,), identity=identity, shared_memory=False), 20)
+    options = SubscribeOptions(queue=100, consumer=Consumer("taker", True, Path(folder)))
+    subscription = streams.subscribe([stream], options)
+    say(ready=True)
+    file = os.open(told, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    for frame in subscription:
+        os.write(file, b"%d %d %d\n" % (frame.sequence, AGAIN in frame.headers, subscription.counters["lost"]))
+
+
+ROLES: dict[str, Callable[..., None]] = {
+    "router": router,
+    "consume": consume,
+    "join": join,
+    "publish": publish,
+    "take": take,
+}
 
 if __name__ == "__main__":
     ROLES[sys.argv[1]](Identity.read(Path(sys.argv[2])), *sys.argv[3:])

@@ -53,6 +53,32 @@ def test_a_function_takes_streams_and_publishes_what_it_emits(site: Site, start:
     assert end(running, signal.SIGTERM) == 143
 
 
+def test_functions_of_a_group_share_a_stream_and_one_that_ends_leaves_nothing_undone(
+    site: Site, start: Weft, tmp_path: Path
+) -> None:
+    (tmp_path / "echo.wat").write_text(ECHO)
+    words = ("function", tmp_path / "echo.wat", "--observe", "shared/*", "--emit", "shared-out")
+    members = [start(*words, "--delivery", "reliable", "--group", "echo") for _ in range(2)]
+    for member in members:
+        line_with(member.stderr, '"observe"')
+    watching = start("watch", "shared-out", "--json")
+    start(*PATTERN, "--stream", "shared/beat")
+    line_with(watching.stdout, "shared-out")
+    assert re.search(r"^shared/beat .* echo 2 ", site.run("streams")[0], re.MULTILINE)
+    (tmp_path / "numbers").write_text("".join(f"{number}\n" for number in range(1000)))
+    start("source", "lines", tmp_path / "numbers", "--stream", "shared/1", "--delivery", "reliable", "--keep", 1000)
+    assert watching.stdout is not None
+    numbers: set[int] = set()
+    while len(numbers) < 1000:
+        frame = json.loads(watching.stdout.readline())
+        if frame["source"] == "shared.1":
+            numbers.add(frame["sequence"])
+            if len(numbers) == 100:
+                members[0].send_signal(signal.SIGTERM)
+    assert numbers == set(range(1000))
+    assert members[0].wait() == 143
+
+
 def test_reliable_lines_all_come_in_order(site: Site, start: Weft, tmp_path: Path) -> None:
     watching = start("watch", "lines/*", "--json")
     start(*PATTERN, "--stream", "lines/beat")
@@ -165,6 +191,8 @@ def test_nobody_there_is_told_with_a_cure(site: Site) -> None:
         (("streams", "--connect", "quic/edge:x"), "no endpoint"),
         (("cert", "a", "--days", "0"), "--days 0"),
         (("watch", "a", "--connect-timeout", "soon"), "no duration"),
+        (("function", "a.wat", "--observe", "a", "--emit", "b", "--group", "a b"), "no group's name"),
+        (("function", "a.wat", "--observe", "a", "--emit", "b", "--by", "source"), "without a group"),
         (("wach", "a"), 'Did you mean "watch"'),
     ],
 )

@@ -39,6 +39,7 @@ def cert(
         How long it is valid.
     """
     from weft.stream import credentials
+    from weft.stream.known_names import remember
 
     if not days > 0:
         raise UsageError(f"--days {days:g}: a certificate must be valid for some time", cure="write --days 825")
@@ -50,6 +51,7 @@ def cert(
     if path.exists():
         raise OutputError("it is there already", where=str(path), cure="name another file with -o, or remove it")
     issued.write(path)
+    remember([name])
     sys.stdout.write(f"{path}  the certificate of '{name}', valid for {days:g} days; keep it secret\n")
     sys.stdout.write(f"on the device: weft … --cert {path.name}, or export {credentials.VARIABLE}={path.name}\n")
     return 0

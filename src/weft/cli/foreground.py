@@ -149,6 +149,7 @@ def _write_error(data: bytes) -> None:
 def run_plain(words: Sequence[str]) -> int:
     """``weft run TARGET WORDS…`` without any option: every word is the guest's, but for the first ``--``."""
     target, *args = words
+    target = options.target(target)
     if target.endswith(DOCUMENTS):
         return _run_document(Path(target))
     if "--" in args:

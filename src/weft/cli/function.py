@@ -7,7 +7,10 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from weft.cli import options as written
+from weft.cli.consumer_options import Consuming
+from weft.cli.group_options import Grouping
 from weft.cli.site_options import SiteOptions
+from weft.cli.spool_options import Spooling
 from weft.core.errors import UsageError
 
 Flags = Annotated[list[str], Parameter(negative="", show_default=False)]
@@ -20,7 +23,7 @@ def function(
     *args: Annotated[str, Parameter(allow_leading_hyphen=True)],
     observe: Flags,
     emit: Flags,
-    delivery: Literal["live", "reliable"] = "live",
+    delivery: Literal["live", "reliable", "durable"] = "live",
     latest: Switch = False,
     scope: Literal["site", "global"] = "site",
     keep: int = 1024,
@@ -34,6 +37,7 @@ def function(
     env: Flags = [],  # noqa: B006
     allow: Flags = [],  # noqa: B006
     state: str | None = None,
+    http: Flags = [],  # noqa: B006
     memory: str | None = None,
     timeout: str | None = None,
     limit: Flags = [],  # noqa: B006
@@ -44,12 +48,16 @@ def function(
     threads: int = 0,
     trust: Switch = False,
     log_level: Literal["debug", "info", "warning", "error"] = "warning",
+    consuming: Consuming = Consuming(),
+    grouping: Grouping = Grouping(),
+    spooling: Spooling = Spooling(),
     options: SiteOptions = SiteOptions(),
 ) -> int:
     """Run a function on streams of the site, and publish what it emits.
 
         weft function classify.wasm --observe 'cam/*' --emit labels --model net=mobilenetv2.onnx
         weft function classify.yaml --observe cam/1 --emit labels/1 --connect quic/edge:7447
+        weft function weft:classify --observe 'cam/*' --emit labels --model net=mobilenetv2.onnx --group classify
 
     What it emits keeps the source, the number and the time of the frame it came from. It goes on until Ctrl-C; what is
     under way is finished.
@@ -65,7 +73,8 @@ def function(
     emit
         A stream it emits to, the default one first.
     delivery
-        live: the newest results win. reliable: in order, and what was lost on the way is sent again.
+        live: the newest results win. reliable: in order, and what was lost on the way is sent again. durable: kept on
+        disk first, and sent again after a crash, too.
     latest
         Who takes the results later begins with the last one.
     scope
@@ -92,12 +101,15 @@ def function(
         Grant a capability, such as nn.load.
     state
         Grant state, kept in a file: FILE or FILE:SIZE, such as counter.db:4MiB (default 1MiB).
+    http
+        Grant HTTP requests to a host: HOST[:PORT], such as api.example.org or *.example.org:8443.
     memory
         Memory limit of an instance, such as 64MiB (default 256MiB).
     timeout
         Time limit for a frame, such as 200ms, or "none" (default 60s).
     limit
-        Another limit: NAME=VALUE, such as stdout=64MiB, output=1GiB, start=1min, emits=10000, handles=128 or logs=1000.
+        Another limit: NAME=VALUE, such as stdout=64MiB, output=1GiB, http=1GiB, start=1min, emits=10000, handles=128 or
+        logs=1000.
     abi
         How the module is called: command, reactor, stdio, yomo or bindgen; detected by default.
     engine
@@ -128,12 +140,13 @@ def function(
     about = FunctionOptions(
         abi=abi,
         models=choice.grants(written.pairs("--model", model, "net=model.onnx")),
-        grants=written.grants(dir, env, allow, state),
+        grants=written.grants(dir, env, allow, state, http),
         limits=written.limits(memory, timeout, limit),
         config=written.pairs("--config", config, "threshold=0.5"),
         args=args,
         trust=trust,
     )
-    how = Observing(tuple(observe), tuple(emit), queue, replicas, failed)
-    pipeline = observing(written.module(module), about, how, PublishOptions(delivery, latest, scope, keep))
+    spool = spooling.options(delivery)
+    how = Observing(tuple(observe), tuple(emit), queue, replicas, failed, grouping.options(), consuming.options())
+    pipeline = observing(written.module(module), about, how, PublishOptions(delivery, latest, scope, keep, spool=spool))
     return run_joined(pipeline, options, log_level)

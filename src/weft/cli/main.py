@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weft import __version__
 from weft.cli import streams
 from weft.core.errors import UsageError, WeftError
+from weft.core.remote import bring_by
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -22,7 +24,7 @@ Try `weft demo`, or name what is in a picture:
     weft run classify.wasm --model net=mobilenetv2.onnx < cat.jpg
 
 Exit codes: 0 done, 64 wrong call, 65 unreadable input, 66 not found, 69 not available here, 70 the function
-failed, 73 cannot write, 77 not granted, 78 mistakes in a document, 124 time limit, 130 interrupted.
+failed, 73 cannot write, 75 no room now, 77 not granted, 78 mistakes in a document, 124 time limit, 130 interrupted.
 A command module's own exit code is passed on.
 """
 
@@ -38,10 +40,14 @@ COMMANDS = {
     "router": ("weft.cli.router:router", "Run a router: the machines of a site connect to it."),
     "cert": ("weft.cli.cert:cert", "Issue a certificate for a device."),
     "function": ("weft.cli.function:function", "Run a function on streams of the site, and publish what it emits."),
+    "serve": ("weft.cli.serve:serve", "Serve models over HTTP, in the Open Inference Protocol."),
     "watch": ("weft.cli.watch:watch", "Print a line for every frame of some streams."),
+    "view": ("weft.cli.view:view", "Show streams on a page: live pictures with their boxes and labels."),
     "streams": ("weft.cli.stream_list:streams", "Show the streams that are published, and how much comes of each."),
     "record": ("weft.cli.record:record", "Write the frames of some streams to a file."),
     "replay": ("weft.cli.record:replay", "Publish what a recording holds."),
+    "push": ("weft.cli.artifacts:push", "Send a function to a registry."),
+    "pull": ("weft.cli.artifacts:pull", "Bring a function or model from a registry into the store."),
     "validate": ("weft.cli.validate:validate", "Check a pipeline and all it names without running it."),
     "compile": ("weft.cli.modules:compile_", "Compile a module ahead of time."),
     "inspect": ("weft.cli.modules:inspect", "Show a module's ABI, imports, exports and needs."),
@@ -64,9 +70,14 @@ def make_app(called: str = "") -> App:
     )
     for name, (home, summary) in COMMANDS.items():
         app.command(home, name=name, help=None if name == called else summary, help_epilogue="")
-    model = App(name="model", help="Look at models.", help_epilogue="")
-    model.command("weft.cli.models:show", name="show", help_epilogue="")
+    model = App(name="model", help="Look at models, and move them between registries and the store.", help_epilogue="")
+    for name in ("show", "push", "pull", "list", "rm"):
+        model.command(f"weft.cli.models:{'list_' if name == 'list' else name}", name=name, help_epilogue="")
     app.command(model)
+    cache = App(name="cache", help="Look at what is kept on this machine, and make room.", help_epilogue="")
+    for name in ("list", "verify", "gc"):
+        cache.command(f"weft.cli.cache:{'list_' if name == 'list' else name}", name=name, help_epilogue="")
+    app.command(cache)
     state = App(name="state", help="Look at what functions keep from run to run.", help_epilogue="")
     state.command("weft.cli.state:show", name="show", help_epilogue="")
     state.command("weft.cli.state:delete", name="delete", help_epilogue="")
@@ -99,6 +110,7 @@ def _call(tokens: list[str]) -> int:
     from weft.cli.output import print_error
 
     command_line.set(tokens)
+    bring_by(_bring)
     try:
         return _dispatch(tokens)
     except (WeftError, OSError) as error:
@@ -107,6 +119,13 @@ def _call(tokens: list[str]) -> int:
         told = error if isinstance(error, WeftError) else streams.unwritable(error)
         print_error(told, as_json="--json" in tokens)
         return told.exit_code
+
+
+def _bring(reference: str) -> Path:
+    """The file of a reference, with progress on a terminal."""
+    from weft.cli.bringing import NetworkOptions
+
+    return NetworkOptions().bring(reference)
 
 
 def _dispatch(tokens: list[str]) -> int:

@@ -13,6 +13,7 @@ from weft.cli.streams import say
 if TYPE_CHECKING:
     from weft.flow.metrics import Metrics
     from weft.flow.spans import Spans
+    from weft.stream.routing import Router
 
 Tell = Callable[[str], object]
 
@@ -64,6 +65,29 @@ def observed(name: str, watched: Watched, tell: Tell | None) -> Iterator[tuple[M
         if metrics is not None and spans is not None:
             metrics.add(spans.samples)
         yield metrics, spans
+
+
+@contextmanager
+def router_metrics(router: Router, address: str | None) -> Iterator[None]:
+    """Serve a router's metrics while the block runs, where an address was given, which is told.
+
+    Raises UsageError, and UnavailableError for an address that cannot be had.
+    """
+    if address is None:
+        yield
+        return
+    from weft.flow.metrics import Metrics
+    from weft.flow.metrics_server import MetricsServer
+    from weft.flow.router_metrics import RouterMetrics
+
+    metrics = Metrics()
+    metrics.add(RouterMetrics(router).samples)
+    server = MetricsServer(metrics, address)
+    try:
+        teller("text")(server.address)
+        yield
+    finally:
+        server.close()
 
 
 @contextmanager

@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from weft.core import resources
 from weft.core.errors import NotFoundError, UsageError
+from weft.core.hosts import parse_host
 from weft.core.limits import CAPABILITIES, DirGrant, Grants, Limits, parse_dir, parse_state
+from weft.core.remote import is_remote
 from weft.core.suggest import did_you_mean, nearest
 from weft.core.units import parse_duration, parse_size
+from weft.flow.remote import local_path
 
 if TYPE_CHECKING:
     from weft.wasm.trace import HostTrace
@@ -52,15 +55,18 @@ def environment(values: Iterable[str], own: Mapping[str, str] = os.environ) -> d
     return out
 
 
-def grants(dirs: Sequence[str], env: Sequence[str], allow: Sequence[str], state: str | None = None) -> Grants:
-    """Grants from --dir, --env, --allow and --state."""
+def grants(
+    dirs: Sequence[str], env: Sequence[str], allow: Sequence[str], state: str | None = None, http: Sequence[str] = ()
+) -> Grants:
+    """Grants from --dir, --env, --allow, --state and --http."""
     for capability in allow:
         if capability not in CAPABILITIES:
             known = ", ".join(CAPABILITIES)
             cure = did_you_mean(capability, CAPABILITIES) or f"one of {known}"
             raise UsageError(f"--allow {capability}: no such capability", cure=cure)
     kept = None if state is None else parse_state(state)
-    return Grants(tuple(map(directory, dirs)), environment(env), frozenset(allow), kept)
+    hosts = tuple(map(parse_host, http))
+    return Grants(tuple(map(directory, dirs)), environment(env), frozenset(allow), kept, hosts)
 
 
 def directory(text: str) -> DirGrant:
@@ -108,7 +114,9 @@ def host_trace(lines: int, *, on: bool, named: bool = False) -> Iterator[HostTra
 
 
 def existing(text: str, what: str) -> Path:
-    """A path that must be there. Raises NotFoundError with the file's neighbour that was probably meant."""
+    """A path that must be there, or a reference's. Raises NotFoundError with the file's neighbour that was meant."""
+    if is_remote(text):
+        return local_path(text)
     path = Path(text)
     try:
         path.stat()
@@ -123,6 +131,11 @@ def existing(text: str, what: str) -> Path:
         cure = f"check the path of the {what}"
         raise NotFoundError(f"cannot be opened: {error.strerror}", where=text, cure=cure) from error
     return path
+
+
+def target(text: str) -> str:
+    """What is to be run: a reference becomes the path of its file. Raises as :func:`local_path`."""
+    return str(local_path(text)) if is_remote(text) else text
 
 
 def module(text: str) -> Path:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from weft.cli.site_options import SiteOptions
+from weft.cli.spool_options import Spooling
 
 Switch = Annotated[bool, Parameter(negative="", show_default=False)]
 
@@ -77,11 +78,12 @@ def replay(
     *,
     speed: float = 1.0,
     loop: Switch = False,
-    delivery: Literal["live", "reliable"] = "live",
+    delivery: Literal["live", "reliable", "durable"] = "live",
     latest: Switch = False,
     scope: Literal["site", "global"] = "site",
     keep: int = 1024,
     log_level: Literal["debug", "info", "warning", "error"] = "warning",
+    spooling: Spooling = Spooling(),
     options: SiteOptions = SiteOptions(),
 ) -> int:
     """Publish what a recording holds, at the pace at which it came, each stream under its own name.
@@ -100,7 +102,8 @@ def replay(
     loop
         Begin again at the end, until Ctrl-C. The numbers of the frames go on.
     delivery
-        live: the newest frames win. reliable: in order, and what was lost on the way is sent again.
+        live: the newest frames win. reliable: in order, and what was lost on the way is sent again. durable: kept on
+        disk first, and sent again after a crash, too.
     latest
         Who takes a stream later begins with its last frame.
     scope
@@ -114,7 +117,8 @@ def replay(
     from weft.flow.publishing import replaying
     from weft.stream.base import PublishOptions
 
+    spool = spooling.options(delivery)
     pipeline = replaying(
-        file, tuple(pattern or ("**",)), speed, PublishOptions(delivery, latest, scope, keep), loop=loop
+        file, tuple(pattern or ("**",)), speed, PublishOptions(delivery, latest, scope, keep, spool=spool), loop=loop
     )
     return run_joined(pipeline, options, log_level)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from pathlib import Path
 from threading import Event
 from typing import Annotated
@@ -19,11 +20,14 @@ def router(
     site: str = "site",
     name: Words = [],  # noqa: B006
     cert: Path | None = None,
+    access: Path | None = None,
+    metrics: str | None = None,
 ) -> int:
     """Run a router: the machines of a site connect to it, and it forwards their streams.
 
         weft router
         weft router --listen quic/0.0.0.0:7447 --name edge.example.com
+        weft router --access rules.yaml --metrics 127.0.0.1:9464
         weft router --site north --connect quic/other:7447 --cert north.pem
 
     The first one makes the site's authority, which vouches for every device and is told by its fingerprint; `weft cert`
@@ -42,8 +46,14 @@ def router(
         One more name or address by which devices know this machine; those it knows of itself are always there.
     cert
         The router's certificate, a file from weft cert. By default the authority on this machine issues one.
+    access
+        The rules that say which certificate may do what with which streams, a YAML document. They are read once, at
+        the start. Without any, who has a certificate may do everything.
+    metrics
+        Serve metrics for Prometheus at this address, such as 127.0.0.1:9464; port 0 takes a free one.
     """
     from weft.cli import logs
+    from weft.cli.observe import router_metrics
     from weft.cli.until import exit_code, signals
     from weft.stream.routing import open_router
     from weft.stream.zenoh.told import listen_in
@@ -52,11 +62,10 @@ def router(
     listen_in()
     ended = Event()
     with signals(ended.set) as heard:
-        running = open_router(tuple(listen) or ("quic/0.0.0.0:7447",), tuple(connect), site, tuple(name), cert)
-        try:
+        places = tuple(listen) or ("quic/0.0.0.0:7447",)
+        running = open_router(places, tuple(connect), site, tuple(name), cert, access)
+        with closing(running), router_metrics(running, metrics):
             sys.stdout.write("".join(f"{line}\n" for line in running.about()))
             sys.stdout.flush()
             ended.wait()
-        finally:
-            running.close()
     return exit_code(heard)

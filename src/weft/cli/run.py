@@ -10,9 +10,11 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from weft.cli import options
+from weft.cli.bringing import NetworkOptions
 from weft.cli.observe import Watched
 from weft.cli.site_options import Joins
 from weft.core.errors import NotFoundError, UsageError
+from weft.core.remote import bring_by
 
 Flags = Annotated[list[str], Parameter(negative="", show_default=False)]
 Switch = Annotated[bool, Parameter(negative="", show_default=False)]
@@ -26,6 +28,7 @@ OWN_OPTIONS = (
         "--env",
         "--allow",
         "--state",
+        "--http",
         "--config",
         "--memory",
         "--timeout",
@@ -36,7 +39,7 @@ OWN_OPTIONS = (
     ),
     *("--precision", "--threads", "--media-type", "--trust", "--summary", "--log-format", "--log-level", "--quiet"),
     *("--trace-host", "--trace-lines", "--json", "--metrics", "--trace", "--trace-ratio"),
-    *("--connect", "--listen", "--site", "--cert", "--connect-timeout"),
+    *("--connect", "--listen", "--site", "--cert", "--access", "--connect-timeout", "--offline", "--plain-http"),
 )
 
 
@@ -50,6 +53,7 @@ def run(
     env: Flags = [],  # noqa: B006
     allow: Flags = [],  # noqa: B006
     state: str | None = None,
+    http: Flags = [],  # noqa: B006
     memory: str | None = None,
     timeout: str | None = None,
     limit: Flags = [],  # noqa: B006
@@ -74,7 +78,10 @@ def run(
     listen: Flags = [],  # noqa: B006
     site: str | None = None,
     cert: Path | None = None,
+    access: Path | None = None,
     connect_timeout: str | None = None,
+    offline: Switch = False,
+    plain_http: Switch = False,
 ) -> int:
     """Run a function, in WebAssembly or Python, or a classifier on standard input, or a pipeline.
 
@@ -88,16 +95,18 @@ def run(
         weft run classify.yaml < cat.jpg
         weft run pipeline.yaml --summary summary.json
         weft run pipeline.yaml --connect quic/edge:7447
+        weft run oci://registry.example/ml/classify:1.2 --model net=hf:org/repo/net.onnx < cat.jpg
 
     Parameters
     ----------
     target
         A .wasm, .wat or .cwasm module, a Python function's .py, weft:NAME for a function that comes with Weft, or the
-        .yaml of a pipeline or a classifier.
+        .yaml of a pipeline or a classifier. Or a reference of one: oci://REGISTRY/REPOSITORY:TAG, or
+        https://HOST/FILE#sha256=…; what is in the store is taken from there, and weft pull looks for newer.
     args
         The guest's arguments.
     model
-        Grant a model: NAME=FILE.
+        Grant a model: NAME=FILE, or a reference, such as NAME=oci://REGISTRY/REPOSITORY:TAG or NAME=hf:ORG/REPO/FILE.
     config
         A value the function can ask for: KEY=VALUE, or KEY=@FILE for a file's text.
     dir
@@ -108,12 +117,15 @@ def run(
         Grant a capability, such as nn.load.
     state
         Grant state, kept in a file: FILE or FILE:SIZE, such as counter.db:4MiB (default 1MiB).
+    http
+        Grant HTTP requests to a host: HOST[:PORT], such as api.example.org or *.example.org:8443.
     memory
         Memory limit of the instance, such as 64MiB (default 256MiB).
     timeout
         Time limit for the frame, such as 200ms, or "none" (default 60s).
     limit
-        Another limit: NAME=VALUE, such as stdout=64MiB, output=1GiB, start=1min, emits=10000, handles=128 or logs=1000.
+        Another limit: NAME=VALUE, such as stdout=64MiB, output=1GiB, http=1GiB, start=1min, emits=10000, handles=128 or
+        logs=1000.
     abi
         How the module is called: command, reactor, component, stdio, yomo or bindgen; detected by default. For Python
         component or stdio.
@@ -157,18 +169,25 @@ def run(
         Pipelines: the site's name.
     cert
         Pipelines: the certificate, a file from weft cert; $WEFT_CERT, or the one in this user's settings, by default.
+    access
+        Pipelines: rules for those who connect to --listen, a document as for weft router --access.
     connect_timeout
         Pipelines: give up with exit code 69 when there is no link after this time, such as 10s.
+    offline
+        Never touch a registry: a reference that is not in the store is an error. As $WEFT_OFFLINE=1.
+    plain_http
+        Speak HTTP without TLS to a registry that is not on this machine.
     """
+    target = _brought(target, NetworkOptions(offline=offline, plain_http=plain_http))
     watched = Watched(metrics, trace, trace_ratio)
-    joins = Joins(tuple(connect), tuple(listen), site, cert, connect_timeout)
+    joins = Joins(tuple(connect), tuple(listen), site, cert, connect_timeout, access)
     pipelines: dict[str, object] = {"--summary": summary, "--log-format": log_format != "auto", "--quiet": quiet}
     pipelines |= {**watched.given, **joins.given}
     if Path(target).suffix in PIPELINE_ENDINGS:
         given: dict[str, object] = {"--model": model, "--config": config, "--dir": dir, "--env": env}
-        given |= {"--allow": allow, "--state": state, "--memory": memory, "--limit": limit}
-        given |= {"--abi": abi, "--engine": engine, "--device": device != "cpu", "--trust": trust}
-        given |= {"--precision": precision != "f32", "--threads": threads}
+        given |= {"--allow": allow, "--state": state, "--http": http, "--memory": memory, "--limit": limit}
+        given |= {"--abi": abi, "--engine": engine, "--device": device != "cpu", "--trust": trust, "--threads": threads}
+        given["--precision"] = precision != "f32"
         if _is_classifier(Path(target)):
             _no_pictures_as_words(target, args)
             _not_beside_a_document("classifier", (), {**given, **pipelines, "--trace-host": trace_host})
@@ -180,8 +199,7 @@ def run(
 
             start = partial(run_pipeline, site=joins.section, patience_s=joins.patience_s)
             return start(Path(target), summary, log_format, log_level, quiet=quiet, trace=calls, watched=watched)
-    _only_for_pipelines(pipelines)
-    _only_for_classifiers(as_json=json)
+    _only_for_documents(pipelines, as_json=json)
     options.check_words(args, OWN_OPTIONS)
     from weft.cli.foreground import ModelChoice, run_module
 
@@ -192,7 +210,7 @@ def run(
             models=options.pairs("--model", model, "net=model.onnx"),
             choice=ModelChoice(engine, device, precision, threads),
             config=options.pairs("--config", config, "threshold=0.5"),
-            grants=options.grants(dir, env, allow, state),
+            grants=options.grants(dir, env, allow, state, http),
             limits=options.limits(memory, timeout, limit),
             abi=abi,
             media_type=media_type,
@@ -200,6 +218,12 @@ def run(
             log_level=log_level,
             trace=calls,
         )
+
+
+def _brought(target: str, network: NetworkOptions) -> str:
+    """What is to be run as a path; references that come later are brought in the same way."""
+    bring_by(network.bring)
+    return options.target(target)
 
 
 def _is_classifier(path: Path) -> bool:
@@ -235,11 +259,8 @@ def _no_pictures_as_words(target: str, args: tuple[str, ...]) -> None:
         raise UsageError(f"{' '.join(args)}: a classifier takes its picture from standard input", cure=cure)
 
 
-def _only_for_classifiers(*, as_json: bool) -> None:
-    if as_json:
+def _only_for_documents(given: Mapping[str, object], *, as_json: bool) -> None:
+    if as_json and not any(given.values()):
         raise UsageError("--json: only a classifier has it", cure="to pass it to the guest, write it after --")
-
-
-def _only_for_pipelines(given: Mapping[str, object]) -> None:
     if words := ", ".join(name for name, value in given.items() if value):
         raise UsageError(f"{words}: only a pipeline has that", cure=f"leave out {words}")

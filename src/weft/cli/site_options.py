@@ -46,6 +46,8 @@ class SiteOptions:
     """The site's name. Streams that are not global stay within it."""
     cert: Path | None = None
     """The certificate, a file from weft cert; $WEFT_CERT, or the one in this user's settings, by default."""
+    access: Path | None = None
+    """Rules for those who connect to --listen, a document as for weft router --access."""
     connect_timeout: str | None = None
     """Give up with exit code 69 when there is no link after this time, such as 10s; tried for ever by default."""
 
@@ -54,7 +56,8 @@ class SiteOptions:
         from weft.stream.joining import Joining
 
         connect = tuple(self.connect) or (() if self.listen else (os.environ.get(VARIABLE) or HERE,))
-        return Joining(connect, tuple(self.listen), self.site, self.cert, patience(self.connect_timeout))
+        timeout = patience(self.connect_timeout)
+        return Joining(connect, tuple(self.listen), self.site, self.cert, timeout, self.access)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class Joins:
     site: str | None = None
     cert: Path | None = None
     connect_timeout: str | None = None
+    access: Path | None = None
 
     @property
     def given(self) -> dict[str, object]:
@@ -75,8 +79,9 @@ class Joins:
     @property
     def section(self) -> dict[str, object] | None:
         """As a document's ``streams:``; None where nothing of it was written."""
-        cert = None if self.cert is None else str(self.cert.absolute())
-        written = {"connect": list(self.connect), "listen": list(self.listen), "site": self.site, "cert": cert}
+        written: dict[str, object] = {"connect": list(self.connect), "listen": list(self.listen), "site": self.site}
+        files = {"cert": self.cert, "access": self.access}
+        written |= {name: str(file.absolute()) for name, file in files.items() if file is not None}
         return {key: value for key, value in written.items() if value} or None
 
     @property

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from weft.cli.site_options import SiteOptions
+from weft.cli.spool_options import Spooling
 from weft.spec.sources import Option, SourceType, source_types
 
 PLACES = ("path", "device", "url", "topic")
@@ -20,8 +21,9 @@ _FAST = Option("fast", bool, "As fast as it goes; by default a file is played at
 _PUBLISH = (
     Option(
         "delivery",
-        Literal["live", "reliable"],
-        "live: the newest frames win. reliable: in order, and what was lost on the way is sent again.",
+        Literal["live", "reliable", "durable"],
+        "live: the newest frames win. reliable: in order, and what was lost on the way is sent again. durable: kept on "
+        "disk first, and sent again after a crash, too.",
         False,
         "live",
     ),
@@ -80,7 +82,8 @@ def _run(kind: str, written: dict[str, Any], given: dict[str, Any]) -> int:
     from weft.flow.publishing import publishing
     from weft.stream.base import PublishOptions
 
-    options = PublishOptions(given["delivery"], given["latest"], given["scope"], given["keep"])
+    spool = given["spooling"].options(given["delivery"])
+    options = PublishOptions(given["delivery"], given["latest"], given["scope"], given["keep"], spool=spool)
     pipeline = publishing(kind, written, given["stream"], options)
     return run_joined(pipeline, given["options"], given["log_level"])
 
@@ -95,6 +98,7 @@ def _arguments(kind: SourceType, place: str) -> Iterator[Argument]:
     yield _argument(Option("stream", str, "The stream's name, such as cam/1.", True, None))
     for option in (*others, *([_FAST] if paced else []), *_PUBLISH):
         yield _argument(option)
+    yield Argument("spooling", Argument.KEYWORD_ONLY, default=Spooling(), annotation=Spooling)
     yield Argument("options", Argument.KEYWORD_ONLY, default=SiteOptions(), annotation=SiteOptions)
 
 

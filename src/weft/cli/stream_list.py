@@ -18,7 +18,7 @@ CLEAR = "\033[H\033[J"
 
 
 def streams(*, json: Switch = False, watch: Switch = False, options: SiteOptions = SiteOptions()) -> int:
-    """Show the streams that are published: name, scope, delivery, publishers, and the rate measured over a second.
+    """Show the streams that are published: name, scope, delivery, publishers, groups, and the rate over a second.
 
         weft streams
         weft streams --watch
@@ -63,12 +63,14 @@ def _print(found: list[Seen], *, clear: bool) -> None:
             visible(seen.info.scope),
             seen.info.delivery + (", latest" if seen.info.latest else ""),
             seen.info.publishers,
+            ", ".join(f"{group.name} {group.members}" for group in seen.info.groups),
+            visible(seen.info.state),
             f"{seen.frames_per_s:.1f}",
             f"{format_size(round(seen.bytes_per_s))}/s",
         )
         for seen in found
     ]
-    print_table(("stream", "scope", "delivery", "publishers", "frames/s", "bytes"), rows)
+    print_table(("stream", "scope", "delivery", "publishers", "groups", "state", "frames/s", "bytes"), rows)
 
 
 def _print_json(found: list[Seen], *, lines: bool) -> None:

@@ -1,4 +1,4 @@
-"""``weft validate``: a pipeline's or classifier's document and everything it names, without running it."""
+"""``weft validate``: a document and everything it names, without running it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ Switch = Annotated[bool, Parameter(negative="", show_default=False)]
 
 
 def validate(document: str, /, *, json: Switch = False) -> int:
-    """Check a pipeline or a classifier: the document, the files it names, its modules and its models.
+    """Check a pipeline or a classifier: the document, the files it names, its modules and its models. Or access rules.
 
         weft validate pipeline.yaml
         weft validate classify.yaml
+        weft validate rules.yaml
 
     All mistakes are reported at once, each with its line, its path in the document, and what was probably meant.
     No frame is taken; a classifier's model is loaded, and tried on a grey picture where its document leaves
@@ -26,14 +27,27 @@ def validate(document: str, /, *, json: Switch = False) -> int:
     Parameters
     ----------
     document
-        The .yaml of a pipeline or a classifier.
+        The .yaml of a pipeline, a classifier or access rules.
     json
         Print the result as JSON.
     """
     from weft.spec.kind import file_kind
 
     path = options.existing(document, "document")
-    return _classifier(path, json) if file_kind(path) == "classifier" else _pipeline(path, json)
+    checks = {"pipeline": _pipeline, "classifier": _classifier, "access": _access}
+    return checks[file_kind(path)](path, json)
+
+
+def _access(path: Path, as_json: bool) -> int:
+    from weft.cli.output import print_json
+    from weft.spec.access import load_access
+
+    count = len(load_access(path).rules)
+    if as_json:
+        print_json({"rules": count})
+    else:
+        sys.stdout.write(f"{path}: right; {count} rules\n")
+    return 0
 
 
 def _classifier(path: Path, as_json: bool) -> int:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from weft.cli.consumer_options import Consuming
 from weft.cli.site_options import SiteOptions
 
 Switch = Annotated[bool, Parameter(negative="", show_default=False)]
@@ -17,12 +18,14 @@ def watch(
     *patterns: str,
     count: int | None = None,
     json: Switch = False,
+    consuming: Consuming = Consuming(),
     options: SiteOptions = SiteOptions(),
 ) -> int:
     """Print a line for every frame of the streams that fit: text and results as they are, pictures by type and size.
 
         weft watch labels
         weft watch 'cam/*' labels --json --count 10
+        weft watch orders --as archive
 
     It begins with the last frame of streams that keep it, and goes on until Ctrl-C.
 
@@ -42,18 +45,24 @@ def watch(
     from weft.cli.until import exit_code, signals
     from weft.media.sinks.console import ConsoleSink
     from weft.media.sinks.jsonl import JsonlSink
+    from weft.stream.base import SubscribeOptions
     from weft.stream.names import check_patterns
 
     logs.configure("warning", "text")
     check_patterns([pattern, *patterns])
+    taking = SubscribeOptions(consumer=consuming.options())
     with joined(options) as streams:
-        subscription = streams.subscribe([pattern, *patterns])
+        subscription = streams.subscribe([pattern, *patterns], taking)
         sink = JsonlSink() if json else ConsoleSink()
         with signals(subscription.close) as heard:
             left = count
-            while left != 0 and (frame := subscription.get()) is not None:
+            while left != 0 and (found := subscription.receive()) is not None:
+                frame, mark = found
                 sink.write(frame)
+                if mark is not None:
+                    subscription.delivered(mark)
                 left = None if left is None else left - 1
+        subscription.close()
         _tell(subscription.counters)
     return exit_code(heard)
 

@@ -9,11 +9,17 @@
     │   ├── ModuleError                     no wasm, unknown import, unknown ABI
     │   ├── ModelError                      truncated, unreadable or unknown model
     │   ├── TensorError                     wrong dtype, shape or size of a tensor
-    │   └── MediaError                      a picture or video that does not decode
+    │   ├── MediaError                      a picture or video that does not decode
+    │   ├── SizeError                       more bytes than are taken
+    │   └── StalledError                    input that began and did not go on in time
     ├── NotFoundError             exit 66   a file, stream or model that is not there
     ├── UnavailableError          exit 69   an engine, device or package this machine lacks
+    │   ├── BusyError             exit 75   no room now; the same may work a moment later
+    │   │   └── RateLimitError              the caller asked more often than it may
+    │   └── OverdueError          exit 75   it took longer than it may
     ├── OutputError               exit 73   a result cannot be written
     ├── DeniedError               exit 77   a capability that was not granted
+    │   └── IdentityError                   who asks is not known, or cannot prove it
     ├── PipelineError             exit 1    a pipeline stopped because a stage said so
     └── GuestError                exit 70   the guest failed on a frame
         ├── GuestTrap                       unreachable, out of bounds, stack overflow …
@@ -120,6 +126,14 @@ class MediaError(InputError):
     """A picture or video that does not decode."""
 
 
+class SizeError(InputError):
+    """More bytes than are taken."""
+
+
+class StalledError(InputError):
+    """Input that began and did not go on in time."""
+
+
 class NotFoundError(WeftError):
     """A file, stream or model that is not there."""
 
@@ -132,6 +146,26 @@ class UnavailableError(WeftError):
     exit_code = 69
 
 
+class BusyError(UnavailableError):
+    """There is no room for it now; the same may work after ``retry_after_s`` seconds."""
+
+    exit_code = 75
+
+    def __init__(self, what: str, *, retry_after_s: float = 1.0, where: str = "", cure: str = "") -> None:
+        super().__init__(what, where=where, cure=cure)
+        self.retry_after_s = retry_after_s
+
+
+class RateLimitError(BusyError):
+    """The caller asked more often than it may."""
+
+
+class OverdueError(UnavailableError):
+    """It took longer than it may."""
+
+    exit_code = 75
+
+
 class OutputError(WeftError):
     """A result that cannot be written."""
 
@@ -142,6 +176,10 @@ class DeniedError(WeftError):
     """A capability the function was not granted."""
 
     exit_code = 77
+
+
+class IdentityError(DeniedError):
+    """Who asks is not known, or cannot prove it."""
 
 
 class PipelineError(WeftError):

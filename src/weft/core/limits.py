@@ -8,6 +8,7 @@ from numbers import Integral, Real
 from pathlib import Path
 
 from weft.core.errors import UsageError
+from weft.core.hosts import HostGrant
 from weft.core.units import parse_size
 
 MIB = 2**20
@@ -29,6 +30,7 @@ class Limits:
         emits: frames a guest may emit per frame.
         handles: graphs and execution contexts an instance may hold open; of a component tensors and errors, too.
         logs: log lines per frame; more are counted and dropped.
+        http: bytes of the responses to its HTTP requests, per frame.
     """
 
     memory: int = 256 * MIB
@@ -39,11 +41,12 @@ class Limits:
     emits: int = 1024
     handles: int = 64
     logs: int = 100
+    http: int = 16 * MIB
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
             _check_number(name, getattr(self, name))
-        for name in ("memory", "stdout", "output", "emits", "handles"):
+        for name in ("memory", "stdout", "output", "emits", "handles", "http"):
             if getattr(self, name) < 1:
                 raise UsageError(f"limits.{name} is {getattr(self, name)}", cure="give at least 1")
         for name in ("time", "start"):
@@ -59,7 +62,7 @@ def _check_number(name: str, value: object) -> None:
     whole = name not in ("time", "start")
     if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
         cure = "give a whole number" if whole else "give seconds as a number"
-        reader = "parse_size" if name in ("memory", "stdout", "output") else "parse_duration"
+        reader = "parse_size" if name in ("memory", "stdout", "output", "http") else "parse_duration"
         hint = f"; weft.core.units.{reader} reads text" if isinstance(value, str) and name not in _COUNTS else ""
         raise UsageError(f"limits.{name} is {value!r}", cure=cure + hint)
 
@@ -104,12 +107,14 @@ class Grants:
         env: its whole environment.
         allow: named capabilities, see ``CAPABILITIES``.
         state: where it may keep values from one frame to the next.
+        http: the hosts it may make HTTP requests to.
     """
 
     dirs: tuple[DirGrant, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     allow: frozenset[str] = frozenset()
     state: StateGrant | None = None
+    http: tuple[HostGrant, ...] = ()
 
 
 CAPABILITIES = {"nn.load": "load a model from bytes the guest brings itself"}

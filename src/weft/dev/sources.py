@@ -129,10 +129,11 @@ def _model_files(path: Path) -> Iterator[Path]:
 
 def _classifier_files(path: Path) -> Iterator[Path]:
     """The model and labels of a classifier's document; of one that has mistakes, none."""
+    from weft.flow.remote import local_classifier
     from weft.spec.classify import read_classifier
 
     try:
-        spec = read_classifier(path)
+        spec = local_classifier(read_classifier(path))
     except WeftError:
         return
     yield from _model_files(absolute(spec.resolve(spec.model.path)))

@@ -41,12 +41,14 @@ class Target:
 
     def read(self, *, check_files: bool = True) -> PipelineSpec:
         """The pipeline as it is now; test patterns go on for ever. Raises as ``weft.spec.pipeline.load_pipeline``."""
+        from weft.flow.remote import local_pipeline
         from weft.spec.pipeline import load_pipeline, pipeline_from
 
         if self.document is not None:
             spec = load_pipeline(self.document, check_files=check_files)
         else:
             spec = pipeline_from(self.made, folder=self.folder, check_files=check_files)
+        spec = local_pipeline(spec)
         sources = {name: endless(source) for name, source in spec.sources.items()}
         return spec.model_copy(update={"sources": sources})
 

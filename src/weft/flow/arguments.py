@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
 from weft.core.errors import UsageError
 from weft.core.frame import Frame
+from weft.core.hosts import HostGrant
 from weft.core.limits import DirGrant, Grants, Limits, StateGrant
 from weft.core.model import ModelOptions
 from weft.flow.functions import ModelGrant
+from weft.flow.remote import local_path
 
 T = TypeVar("T")
 
@@ -44,13 +45,15 @@ def checked_config(config: object) -> dict[str, str]:
 
 def checked_grants(grants: object) -> Grants:
     """Grants whose parts have their types. Raises UsageError."""
-    found = _of_type("grants", grants, Grants, "give weft.Grants(dirs=…, env=…, allow=…, state=…)")
+    found = _of_type("grants", grants, Grants, "give weft.Grants(dirs=…, env=…, allow=…, state=…, http=…)")
     for grant in _each("grants.dirs", found.dirs, 'give a tuple, as in dirs=(parse_dir("data:/data:ro"),)'):
         _of_type("grants.dirs", grant, DirGrant, 'use weft.core.limits.parse_dir("data:/data:ro")')
     for name, value in _named("grants.env", found.env, 'env={"LANG": "C"}').items():
         _of_type(f"grants.env['{name}']", value, str, "give text")
     for word in _each("grants.allow", found.allow, 'give a set, as in allow=frozenset({"nn.load"})'):
         _of_type("grants.allow", word, str, 'give names of capabilities, as in frozenset({"nn.load"})')
+    for host in _each("grants.http", found.http, 'give a tuple, as in http=(parse_host("example.org"),)'):
+        _of_type("grants.http", host, HostGrant, 'use weft.core.hosts.parse_host("example.org:8443")')
     if found.state is not None:
         _of_type("grants.state", found.state, StateGrant, 'give weft.StateGrant(Path("counter.db"))')
     return found
@@ -90,10 +93,10 @@ def as_frame(given: object, sequence: int, where: str) -> Frame:
 
 def _model(what: str, value: object) -> ModelGrant:
     if not isinstance(value, tuple):
-        return ModelGrant(Path(checked_path(value, what)))
+        return ModelGrant(local_path(checked_path(value, what)))
     if len(value) != 2 or not isinstance(value[1], ModelOptions):
         raise UsageError(f"{what} is {value!r}", cure='give a path, or ("model.onnx", weft.ModelOptions(threads=1))')
-    return ModelGrant(Path(checked_path(value[0], what)), value[1])
+    return ModelGrant(local_path(checked_path(value[0], what)), value[1])
 
 
 def _named(what: str, value: object, example: str) -> Mapping[str, Any]:

@@ -21,10 +21,11 @@ from weft.flow.stream_sink import StreamSink
 from weft.flow.stream_source import StreamSource
 from weft.flow.wiring import WINDOW_PER_REPLICA
 from weft.media.registry import SINKS, SOURCES
-from weft.stream.base import PublishOptions
+from weft.stream.base import Consumer, Group, PublishOptions, SpoolOptions
 from weft.stream.joining import Joining
 
 if TYPE_CHECKING:
+    from weft.spec.delivery import SpoolUse
     from weft.spec.endpoints import Queue
     from weft.spec.endpoints import RecordingSource as RecordingSourceSpec
     from weft.spec.endpoints import Source as SourceSpec
@@ -73,7 +74,8 @@ def _site(spec: PipelineSpec) -> Site:
     if use is None:
         return Site(no_site)
     cert = None if use.cert is None else spec.resolve(use.cert)
-    joining = Joining(use.connect, use.listen, use.site, cert)
+    access = None if use.access is None else spec.resolve(use.access)
+    joining = Joining(use.connect, use.listen, use.site, cert, access=access)
     return Site(joining.open, joining)
 
 
@@ -99,11 +101,11 @@ def _to_site(spec: PipelineSpec, site: Site) -> list[SinkNode]:
     )
     if not shared:
         return []
-    options = PublishOptions(use.delivery, use.latest, use.scope)
+    options = PublishOptions(use.delivery, use.latest, use.scope, spool=_spool(spec, use.spool))
     return [
         SinkNode(
             name=TO_SITE,
-            open=lambda: StreamSink(site.streams(), options),
+            open=lambda: StreamSink(site.streams(), options, shared),
             inputs=shared,
             queue_size=SITE_QUEUE,
             overflow="drop_oldest",
@@ -137,12 +139,17 @@ def _source(spec: PipelineSpec, name: str, site: Site) -> SourceNode:
 
 
 def _stream_source(spec: PipelineSpec, name: str, source: StreamSourceSpec, site: Site) -> SourceNode:
+    consumer = None if source.as_ is None else Consumer(source.as_, source.from_start)
+    group = None if source.group is None else Group(source.group, source.by)
+
     def open_source() -> Source:
         return StreamSource(
             site.streams(),
             (source.pattern,),
             queue=source.queue.size,
             latest=source.latest,
+            consumer=consumer,
+            group=group,
             limit=source.limit,
             without=spec.graph.names,
         )
@@ -234,15 +241,22 @@ def _sink(spec: PipelineSpec, name: str, site: Site) -> SinkNode:
     sink = spec.sinks[name]
     return SinkNode(
         name=name,
-        open=_stream_sink(sink, site) if sink.type == "stream" else _sink_maker(spec, name),
+        open=_stream_sink(spec, sink, site) if sink.type == "stream" else _sink_maker(spec, name),
         inputs=spec.sink_inputs(name),
         queue_size=sink.queue.size,
         overflow=sink.queue.overflow,
     )
 
 
-def _stream_sink(sink: StreamSinkSpec, site: Site) -> Callable[[], Sink]:
-    return lambda: StreamSink(site.streams(), PublishOptions(sink.delivery, sink.latest, sink.scope, sink.keep))
+def _stream_sink(spec: PipelineSpec, sink: StreamSinkSpec, site: Site) -> Callable[[], Sink]:
+    spool = _spool(spec, sink.spool)
+    options = PublishOptions(sink.delivery, sink.latest, sink.scope, sink.keep, spool=spool)
+    return lambda: StreamSink(site.streams(), options, sink.inputs)
+
+
+def _spool(spec: PipelineSpec, use: SpoolUse) -> SpoolOptions:
+    folder = None if use.path is None else spec.resolve(use.path)
+    return SpoolOptions(folder, use.size, use.age, use.full, use.sync)
 
 
 def _sink_maker(spec: PipelineSpec, name: str) -> Callable[[], Sink]:

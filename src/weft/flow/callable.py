@@ -18,6 +18,7 @@ from weft.core.frame import Frame
 from weft.core.limits import Grants, Limits
 from weft.core.model import ModelOptions
 from weft.core.protocols import StoppableHandler
+from weft.core.remote import is_remote
 from weft.core.resources import module
 from weft.flow.arguments import (
     as_frame,
@@ -30,6 +31,7 @@ from weft.flow.arguments import (
     checked_policy,
 )
 from weft.flow.functions import FunctionOptions, load_function
+from weft.flow.remote import local_path
 
 if TYPE_CHECKING:
     from weft.core.protocols import Function, Terminal
@@ -180,8 +182,9 @@ def load(
     """Load a function: a .wasm, .wat or .cwasm module, a Python file, or a classifier's .yaml.
 
     Args:
-        path: the file, or ``weft:NAME`` for a function that comes with Weft.
-        models: what it may load by name: a file, or a file with its ModelOptions.
+        path: the file, ``weft:NAME`` for a function that comes with Weft, or a reference: ``oci://…``, ``hf:…``,
+            ``https://…#sha256=…``.
+        models: what it may load by name: a file or reference, or one with its ModelOptions.
         config: what ``config_get`` answers; ``@FILE`` stands for a file's text.
         grants: directories, environment, capabilities and state; nothing by default.
         limits: memory, time and the rest.
@@ -203,4 +206,6 @@ def load(
         policy=instance,
         trust=trust,
     )
-    return LoadedFunction(load_function(module(checked_path(path, "the module")), options))
+    written = checked_path(path, "the module")
+    file = local_path(written) if is_remote(written) else module(written)
+    return LoadedFunction(load_function(file, options))

@@ -121,10 +121,11 @@ def load_classifier(path: Path, options: FunctionOptions) -> Classifier:
     once on a grey picture. Raises NotFoundError, InputError, ModelError, UnavailableError, UsageError, and
     DocumentError with every mistake.
     """
+    from weft.flow.remote import local_classifier
     from weft.spec.classify import read_classifier
 
     _refuse(options, str(path))
-    spec = read_classifier(path)
+    spec = local_classifier(read_classifier(path))
     model = models().load(spec.resolve(spec.model.path), spec.model.options())
     picture, scores = _plans(spec, model.info, str(path))
     if scores.rule is None or scores.classes is None:

@@ -13,6 +13,7 @@ from weft.core.limits import Grants, Limits
 from weft.core.model import Model, ModelOptions, Port
 from weft.core.once import Once
 from weft.core.units import format_size
+from weft.flow.remote import local_path
 
 if TYPE_CHECKING:
     from weft.core.protocols import Function
@@ -168,7 +169,7 @@ def config_text(value: str, folder: Path) -> str:
         return value
     if value.startswith("@@"):
         return value[1:]
-    path = folder / value[1:]
+    path = local_path(value[1:], folder)
     try:
         data = read_whole(path, MAX_CONFIG_FILE)
     except OSError as error:

@@ -109,6 +109,29 @@ INFERENCE_TIME = Metric("weft_model_inference_seconds_total", "counter", "Second
 SPANS = Metric(
     "weft_trace_spans_total", "counter", "Spans that were sent, dropped (the queue was full) or refused.", ("outcome",)
 )
+ROUTER_LINKS = Metric(
+    "weft_router_links", "gauge", "Links that are there now, by the name of the certificate.", ("certificate",)
+)
+ROUTER_CONNECTIONS = Metric(
+    "weft_router_connections_total",
+    "counter",
+    "How often a device of this name has connected; each time after the first it came back.",
+    ("certificate",),
+)
+ROUTER_REJECTED = Metric(
+    "weft_router_rejected_total",
+    "counter",
+    "Devices that were turned away: of another authority, expired, without a certificate.",
+)
+ROUTER_REFUSED = Metric(
+    "weft_router_refused_total",
+    "counter",
+    "How often a device was told that its rules do not allow something, by its name and the right.",
+    ("certificate", "right"),
+)
+ROUTER_RENEWALS = Metric(
+    "weft_router_renewals_total", "counter", "How often all links were made anew, because a new name came."
+)
 REQUESTS = Metric(
     "weft_metrics_requests_total", "counter", "Requests to this address, by status; 0 was never answered.", ("status",)
 )

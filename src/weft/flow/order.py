@@ -146,7 +146,7 @@ class OrderedLane:
             with self._moved:
                 while self._reorder.full(key):
                     if self._aborted:
-                        self._queue.give_up()
+                        self._queue.give_up(item)
                         return None
                     self._moved.wait()
                 return Job(item, self._reorder.take(key), self.version)

@@ -12,6 +12,7 @@ from weft.core.suggest import did_you_mean
 from weft.flow.executor import Run, stopped_by_signals
 from weft.flow.faults import log
 from weft.flow.graph import FunctionNode, Graph, SinkNode, SourceNode
+from weft.flow.standing import tell_states
 from weft.flow.summary import Summary
 from weft.flow.supervisor import ABORT_S, DRAIN_S
 
@@ -84,9 +85,10 @@ class Pipeline:
         Raises DocumentError with all mistakes of the document, NotFoundError or InputError when it cannot be read.
         """
         from weft.flow.build import build  # pydantic, which pipelines made by hand do not need
+        from weft.flow.remote import local_pipeline
         from weft.spec.pipeline import load_pipeline
 
-        return build(load_pipeline(path, site=site), trace)
+        return build(local_pipeline(load_pipeline(path, site=site)), trace)
 
     def validate(self) -> None:
         """Raises PipelineError when the nodes make no pipeline. Opens nothing."""
@@ -112,6 +114,8 @@ class Pipeline:
         run = Run(self.graph, name=self.name, drain_s=self._drain_s, abort_s=self._abort_s, after=after, spans=spans)
         if metrics is not None:
             metrics.watch(run)
+        if self.site is not None and self.site.joins:
+            tell_states(run, self.graph, self.site)
         return run
 
     def run(

@@ -17,7 +17,7 @@ from weft.flow.recording_source import RecordingSource
 from weft.flow.site import Site, no_site
 from weft.flow.stream_sink import StreamSink
 from weft.flow.stream_source import StreamSource
-from weft.stream.base import PublishOptions
+from weft.stream.base import Consumer, Group, PublishOptions
 from weft.stream.names import GLOBAL, check_patterns, key_of
 from weft.stream.recording import RecordingReader
 
@@ -35,6 +35,8 @@ class Observing:
         queue: frames that may wait for it.
         replicas: how many work at once.
         on_error: what happens to frames it fails on.
+        group: whom it shares the streams' load with.
+        consumer: who it is, where it goes on where it was in durable streams.
     """
 
     observe: tuple[str, ...]
@@ -42,6 +44,8 @@ class Observing:
     queue: int = QUEUE
     replicas: int = 1
     on_error: OnError = field(default_factory=OnError)
+    group: Group | None = None
+    consumer: Consumer | None = None
 
 
 def publishing(kind: str, written: Mapping[str, Any], stream: str, options: PublishOptions) -> Pipeline:
@@ -105,7 +109,14 @@ def observing(path: Path, function: FunctionOptions, how: Observing, options: Pu
     name = function.name or path.stem
     source = SourceNode(
         name="observe",
-        open=lambda: StreamSource(site.streams(), how.observe, queue=how.queue, without=how.emit),
+        open=lambda: StreamSource(
+            site.streams(),
+            how.observe,
+            queue=how.queue,
+            consumer=how.consumer,
+            group=how.group,
+            without=how.emit,
+        ),
         patterns=how.observe,
     )
     node = FunctionNode(
@@ -117,12 +128,20 @@ def observing(path: Path, function: FunctionOptions, how: Observing, options: Pu
         queue_size=max(1, how.replicas),
         on_error=how.on_error,
     )
-    sink = SinkNode(name=PUBLISH, open=lambda: StreamSink(site.streams(), options), inputs=node.emits)
+    sink = SinkNode(name=PUBLISH, open=lambda: StreamSink(site.streams(), options, node.emits), inputs=node.emits)
     return Pipeline(sources=[source], functions=[node], sinks=[sink], name=name, site=site)
 
 
 def _promises(options: PublishOptions) -> dict[str, Any]:
-    return {"delivery": options.delivery, "latest": options.latest, "scope": options.scope, "keep": options.keep}
+    spool = options.spool
+    kept = {"size": spool.max_bytes, "age": spool.max_age_s, "full": spool.when_full, "sync": spool.sync}
+    return {
+        "delivery": options.delivery,
+        "latest": options.latest,
+        "scope": options.scope,
+        "keep": options.keep,
+        "spool": kept if spool.folder is None else {**kept, "path": str(spool.folder)},
+    }
 
 
 def _option(path: str, name: str) -> str:

@@ -67,6 +67,7 @@ class FrameQueue:
                 return False
             if self._closed:
                 self._abandoned += 1
+                item.abandon()
                 return False
             self._items.append(item)
             self._peak = max(self._peak, len(self._items))
@@ -89,8 +90,9 @@ class FrameQueue:
                 self._room.notify(self._size - len(self._items))
             return item
 
-    def give_up(self) -> None:
+    def give_up(self, item: Item) -> None:
         """The frame just taken will not be worked on: count it as abandoned."""
+        item.abandon()
         with self._lock:
             self._left -= 1
             self._abandoned += 1
@@ -106,6 +108,8 @@ class FrameQueue:
         with self._lock:
             self._closed = self._aborted = True
             self._abandoned += len(self._items)
+            for item in self._items:
+                item.abandon()
             self._items.clear()
             self._wake_all()
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from threading import Thread
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from weft.core.clock import monotonic
 from weft.core.frame import Frame
@@ -12,7 +12,7 @@ from weft.core.protocols import Source, WatchedSource
 from weft.flow.control import Control
 from weft.flow.faults import log
 from weft.flow.graph import SourceNode
-from weft.flow.items import Item, Origin
+from weft.flow.items import Item, Origin, Receipt
 from weft.flow.queues import FrameQueue
 from weft.flow.routes import Routes
 from weft.flow.thread import StageThread
@@ -54,6 +54,18 @@ class ManyStreams:
 def naming_of(node: SourceNode, *, live: bool) -> Naming:
     """How the frames of a node are called."""
     return ManyStreams(live=live) if node.patterns else OneStream(node.name, node.emits[0], live=live)
+
+
+@runtime_checkable
+class ConfirmedSource(Source, Protocol):
+    """A source that wants to know when its frames are done."""
+
+    def receipt(self) -> Receipt | None:
+        """That of the frame it gave last. Called once for each, before the next is asked for."""
+
+
+def _receipts(source: Source) -> Callable[[], Receipt | None]:
+    return source.receipt if isinstance(source, ConfirmedSource) else lambda: None
 
 
 class SourceThread(StageThread):
@@ -103,7 +115,7 @@ class SourceThread(StageThread):
     def _read(self, source: Source) -> None:
         frames = source.frames()
         try:
-            self._pump(frames, naming_of(self._node, live=source.live))
+            self._pump(frames, naming_of(self._node, live=source.live), _receipts(source))
         except Exception:
             # What a source raises because it was closed under its reader is no news.
             if not self._control.stopping:
@@ -112,16 +124,17 @@ class SourceThread(StageThread):
             if isinstance(frames, Generator):
                 frames.close()
 
-    def _pump(self, frames: Iterator[Frame], naming: Naming) -> None:
+    def _pump(self, frames: Iterator[Frame], naming: Naming, receipt: Callable[[], Receipt | None]) -> None:
         own = None if self._queue is None else (self._queue,)
         meter = self.meter
         began = monotonic()
         for frame in frames:
             entered = monotonic()
             meter.worked(entered - began)
-            item = Item(frame, naming.name(frame), entered)
+            item = Item(frame, naming.name(frame), entered, receipt())
             for queue in own or self._routes.to(frame.stream):
                 queue.put(item)
+            del item
             meter.out += 1
             meter.bytes += frame.size
             if self._control.stopping:
@@ -145,3 +158,4 @@ class DispatchThread(StageThread):
                 queue.put(item)
             self.meter.out += 1
             self.meter.bytes += item.frame.size
+            del item

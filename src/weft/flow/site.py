@@ -31,6 +31,16 @@ class Site:
                 self._streams = self.join()
             return self._streams
 
+    @property
+    def joins(self) -> bool:
+        """Whether there is a site at all."""
+        return self.join is not no_site
+
+    @property
+    def joined(self) -> Streams | None:
+        """The site's streams, where somebody has asked for them."""
+        return self._streams
+
     def close(self) -> None:
         """Leave the site, once everything that was published is with those who still ask for it."""
         with self._lock:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from weft.core.errors import OutputError
 from weft.core.frame import Frame
 from weft.stream.base import Publisher, PublishOptions, Streams
@@ -16,12 +18,16 @@ class StreamSink:
     Args:
         streams: where they are shared.
         options: what the publishers promise.
+        ahead: streams that are published from the start, before their first frame; patterns among them are left out.
     """
 
-    def __init__(self, streams: Streams, options: PublishOptions = PublishOptions()) -> None:
+    def __init__(self, streams: Streams, options: PublishOptions = PublishOptions(), ahead: Sequence[str] = ()) -> None:
         self._streams = streams
         self._options = options
         self._publishers: dict[str, Publisher] = {}
+        for stream in ahead:
+            if "*" not in stream:
+                self.publish(stream)
 
     def write(self, frame: Frame) -> None:
         """Publish one frame. Raises InputError for one that is too large, OutputError for too many streams."""
@@ -37,6 +43,15 @@ class StreamSink:
             raise OutputError(what, where=stream, cure="publish fewer")
         publisher = self._publishers[stream] = self._streams.publish(stream, self._options)
         return publisher
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What became of frames for groups, as :attr:`weft.stream.base.Publisher.shared`."""
+        found: dict[str, int] = {}
+        for publisher in list(self._publishers.values()):
+            for name, count in publisher.shared.items():
+                found[name] = found.get(name, 0) + count
+        return found
 
     def close(self) -> None:
         """Say that nothing more comes. What is reliable can still be asked for until the site is left."""

@@ -23,14 +23,16 @@ REPLACED = "replaced"
 
 
 def counted(thing: object) -> dict[str, int]:
-    """What a source, handler or sink counted itself: ``counters``, a dataclass or a mapping, and ``replaced``."""
-    counters = getattr(thing, "counters", None)
-    if is_dataclass(counters) and not isinstance(counters, type):
-        out = asdict(counters)
-    else:
-        out = dict(counters) if isinstance(counters, Mapping) else {}
+    """What a source, handler or sink counted itself: ``counters``, a dataclass or a mapping, ``http``, ``replaced``."""
+    out = {**_numbers(getattr(thing, "counters", None)), **_numbers(getattr(thing, "http", None))}
     replaced = getattr(thing, "replaced", 0)
     return {**out, REPLACED: replaced} if isinstance(replaced, int) and replaced else out
+
+
+def _numbers(counters: object) -> dict[str, int]:
+    if is_dataclass(counters) and not isinstance(counters, type):
+        return asdict(counters)
+    return dict(counters) if isinstance(counters, Mapping) else {}
 
 
 def added(some: Mapping[str, int], others: Mapping[str, int]) -> dict[str, int]:

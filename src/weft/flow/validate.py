@@ -33,9 +33,10 @@ def validate_pipeline(path: Path) -> Checked:
 
     Raises DocumentError with every mistake, and as :func:`weft.spec.pipeline.load_pipeline`.
     """
+    from weft.flow.remote import local_pipeline
     from weft.spec.pipeline import load_pipeline
 
-    spec = load_pipeline(path)
+    spec = local_pipeline(load_pipeline(path))
     problems = [*_endpoint_problems(spec), *_site_problems(spec)]
     problems += [problem for name in spec.functions for problem in _function_problems(spec, name)]
     if problems:

@@ -85,8 +85,12 @@ class FunctionThread(StageThread):
             try:
                 if job.version == seat.version or self._change(seat, job):
                     outputs = self._work_on(seat.handler, job.item)
+            except BaseException:
+                job.item.abandon()
+                raise
             finally:
                 self._lane.finish(job, outputs)
+            del job, outputs  # whoever waits for the next frame holds nothing of this one
 
     def _change(self, seat: Seat, job: Job) -> bool:
         """Work with another version from this frame on; False when nothing is worked on any more."""
@@ -95,32 +99,32 @@ class FunctionThread(StageThread):
         self.using(seat.handler)
         self.meter.forget_told()
         if self._given_up():  # the new handler may have come too late to be stopped
-            self._queue.give_up()
+            self._queue.give_up(job.item)
             return False
         return True
 
     def _work_on(self, handler: Handler, item: Item) -> Sequence[Item]:
         began = monotonic()
-        emitted = self._try(handler, item.frame)
+        emitted = self._try(handler, item)
         meter = self.meter
         meter.worked(monotonic() - began)
         meter.out += len(emitted)
         for frame in emitted:
             meter.bytes += frame.size
-        return [Item(frame, item.origin, item.entered) for frame in emitted]
+        return [Item(frame, item.origin, item.entered, item.receipt) for frame in emitted]
 
-    def _try(self, handler: Handler, frame: Frame) -> Sequence[Frame]:
-        """What the function emits for ``frame``; when it fails, what ``on_error`` says."""
+    def _try(self, handler: Handler, item: Item) -> Sequence[Frame]:
+        """What the function emits for a frame; when it fails, what ``on_error`` says."""
         attempt = 0
         while True:
             try:
-                return self._name_streams(handler.handle(frame))
+                return self._name_streams(handler.handle(item.frame))
             except WeftError as error:
                 if self._given_up():
-                    self._queue.give_up()
+                    self._queue.give_up(item)
                     return ()
                 if attempt >= self._node.on_error.retries:
-                    return self._give_up(frame, error)
+                    return self._give_up(item, error)
                 attempt += 1
                 self.meter.retried += 1
 
@@ -133,14 +137,17 @@ class FunctionThread(StageThread):
                 raise GuestError(what, where=self.stage, cure=f"add '{frame.stream}' to outputs: of '{self.stage}'")
         return emitted
 
-    def _give_up(self, frame: Frame, error: WeftError) -> Sequence[Frame]:
+    def _give_up(self, item: Item, error: WeftError) -> Sequence[Frame]:
+        frame = item.frame
         error.at(self.stage)
         policy = self._node.on_error
         news = self.meter.fail(error)
         if policy.action == "fail":
+            item.abandon()
             self._control.post(Failed(stopped_by(frame, error, function=self.stage), counted=True))
         elif news:
-            log.warning("frame %d of '%s' failed (others like it are counted): %s", frame.sequence, frame.stream, error)
+            told = str(error)  # whoever keeps what is logged would keep the frame with the error
+            log.warning("frame %d of '%s' failed (others like it are counted): %s", frame.sequence, frame.stream, told)
         if policy.action == "stream":
             return (error_frame(frame, error, function=self.stage, stream=policy.stream),)
         return ()

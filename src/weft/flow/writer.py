@@ -36,6 +36,7 @@ class SinkThread(StageThread):
             try:
                 while (item := self._queue.get()) is not None:
                     self._write(sink, item)
+                    del item  # who waits for the next frame holds nothing of this one
             except BaseException:
                 # Nobody may wait for a sink that is broken.
                 self._queue.abort()
@@ -48,7 +49,11 @@ class SinkThread(StageThread):
         except InputError as error:
             # Only this frame is at fault, as when its picture does not decode.
             if self.meter.fail(error.at(self.stage)):
-                log.warning("frame %d of '%s' cannot be written: %s", item.frame.sequence, item.frame.stream, error)
+                told = str(error)  # whoever keeps what is logged would keep the frame with the error
+                log.warning("frame %d of '%s' cannot be written: %s", item.frame.sequence, item.frame.stream, told)
+        except BaseException:
+            item.abandon()
+            raise
         else:
             self.meter.out += 1
             self.meter.bytes += item.frame.size

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -111,5 +112,6 @@ def _score(entry: dict[str, Any]) -> float | None:
 
 def _numbers(values: Any) -> Iterator[float]:
     for value in values if isinstance(values, list) else ():
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+        # Compared, as a whole number may be too large for math.isfinite.
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max:
             yield float(value)

@@ -111,7 +111,7 @@ def _open(
     for name in names:
         try:
             session = backend(name).open(source, target)
-            sessions[name] = session, [_made_up(port) for port in session.inputs]
+            sessions[name] = session, [made_up(port) for port in session.inputs]
         except (ModelError, UnavailableError) as error:
             first = first or error
             failures.append(f"{name}: {error.what}")
@@ -124,7 +124,7 @@ def _once(session: Session, feeds: Sequence[Tensor]) -> float:
     return time.perf_counter() - start
 
 
-def _made_up(port: Port) -> Tensor:
+def made_up(port: Port) -> Tensor:
     """Random numbers a model can take: fractions for floats, zeros and ones for integers, which may be indexes."""
     shape = (1,) if port.shape is None else tuple(1 if dim is None else dim for dim in port.shape)
     if port.dtype is BYTES:

@@ -60,6 +60,14 @@ class SharedCache(Generic[T]):
                 self._kept.pop(key, None)
             return len(keys)
 
+    def release(self, match: Callable[[Hashable], bool]) -> int:
+        """Keep those no longer whose key matches; how many there were. Who holds one still shares it."""
+        with self._lock:
+            keys = [key for key in self._kept if match(key)]
+            for key in keys:
+                del self._kept[key]
+            return len(keys)
+
     def stats(self) -> CacheStats:
         """The counters, as they are now."""
         with self._lock:

@@ -82,6 +82,10 @@ class ModelService:
         """Let the models with a digest go; how many there were. Whoever holds one may go on using it."""
         return self._sessions.forget(lambda key: isinstance(key, tuple) and key[0] == digest)
 
+    def release(self, digest: str) -> int:
+        """Let the models with a digest go as soon as nobody holds them; how many were kept."""
+        return self._sessions.release(lambda key: isinstance(key, tuple) and key[0] == digest)
+
     def _load(self, source: Source, options: ModelOptions) -> LoadedModel:
         try:
             plan = self._plan(source, options)

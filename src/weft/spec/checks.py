@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from weft.core.errors import NotFoundError
+from weft.core.remote import is_remote
 from weft.core.resources import SHIPPED, module
 from weft.core.streams import overlap
 from weft.core.suggest import did_you_mean, nearest
@@ -214,7 +215,9 @@ def _read_files(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _is_path(written: Any) -> TypeGuard[str]:
-    return isinstance(written, str) and written not in ("", "-") and "://" not in written and written.isprintable()
+    if not isinstance(written, str) or written in ("", "-") or "://" in written or is_remote(written):
+        return False
+    return written.isprintable()
 
 
 def _function_files(folder: Path, path: tuple[str, ...], function: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -248,7 +251,7 @@ def _module(folder: Path, path: tuple[str, ...], written: Any) -> Iterator[Mista
 
 def check_file(folder: Path, path: tuple[str | int, ...], written: Any) -> Iterator[Mistake]:
     """That a file the document names at ``path`` is there; what is no file's name is left to other checks."""
-    if not isinstance(written, str) or not written or written == "-" or "://" in written:
+    if not isinstance(written, str) or not written or written == "-" or "://" in written or is_remote(written):
         return
     try:
         (folder / written).stat()

@@ -32,7 +32,7 @@ from weft.spec.classify_values import (
 )
 from weft.spec.document import Document, Mistake, parse_document
 from weft.spec.function import ModelFile
-from weft.spec.kind import other_kind
+from weft.spec.kind import CALLED, other_kind
 from weft.spec.reader import Parsed, read, read_file
 from weft.spec.values import AsTuple, FilePath, Part, StageName, Text, mistake
 
@@ -179,9 +179,9 @@ def parse_classifier(
 
 
 def _refuse_pipeline(parsed: Parsed, where: str) -> None:
-    if other_kind(parsed, "classifier"):
+    if other := other_kind(parsed, "classifier"):
         cure = "run it as a pipeline, or name a classifier's document here"
-        raise DocumentError([parsed.problem((), "is a pipeline, not a classifier", cure)], where=where)
+        raise DocumentError([parsed.problem((), f"is {CALLED[other]}, not a classifier", cure)], where=where)
 
 
 def _normalisation(document: Mapping[str, Any]) -> Iterator[Mistake]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from weft.spec.cameras import CameraOptions
-from weft.spec.values import AsTuple, FilePath, Part, PictureSize, StreamName, StreamPattern
+from weft.spec.delivery import DELIVERY, KEEP, LATEST, SCOPE, SPOOL, ConsumerName, Delivery, GroupName, Scope, SpoolUse
+from weft.spec.values import AsTuple, FilePath, Part, PictureSize, StreamName, StreamPattern, mistake
 
 Overflow = Literal["block", "drop_oldest", "drop_newest"]
 Encoding = Literal["jpeg", "raw"]
-Delivery = Literal["live", "reliable"]
-Scope = Literal["site", "global"]
 MAX_INPUTS = 32
 
 
@@ -126,7 +125,35 @@ class StreamSource(Part):
     pattern: StreamPattern = Field(description="The streams it takes: a name, or a pattern such as `cam/*`.")
     queue: StreamQueue = Field(default_factory=StreamQueue, description="Where frames wait as they arrive.")
     latest: bool = Field(default=True, description="Begin with the last frame of streams that keep it.")
+    as_: ConsumerName | None = Field(
+        default=None,
+        alias="as",
+        description="The name of this consumer, on this machine: in `durable` streams it goes on where it was. A frame "
+        "that may have been taken before has the header `again`.",
+    )
+    from_start: bool = Field(
+        default=False,
+        description="With `as`, where it has no position in a stream yet: begin with the oldest frame that is kept.",
+    )
+    group: GroupName | None = Field(
+        default=None,
+        description="The name of a group: each frame goes to one of its members, here or on other machines, and to "
+        "another when that one dies before it is done with it.",
+    )
+    by: GroupName | Literal[""] = Field(
+        default="",
+        description="With `group`: `source`, `stream` or the name of a header; frames that have the same stay with one "
+        "member, in their order. If absent, each frame goes to the least busy one.",
+    )
     limit: int | None = Field(default=None, ge=1, description=_LIMIT)
+
+    @model_validator(mode="after")
+    def _one_role(self) -> StreamSource:
+        if self.group is not None and self.as_ is not None:
+            raise mistake("a consumer that goes on where it was shares with nobody", "write as: or group:")
+        if self.by and self.group is None:
+            raise mistake("by: shares nothing without a group", "add group: and a name")
+        return self
 
 
 class RecordingSource(Part):
@@ -190,15 +217,6 @@ class DirectorySink(SinkBase):
     path: FilePath = Field(description="The folder to write to; made if absent.")
 
 
-DELIVERY = (
-    "`live`: the newest frames win, what is dropped is counted. `reliable`: in order, and what was lost on the way is "
-    "sent again."
-)
-LATEST = "Who takes the stream later begins with its last frame."
-KEEP = "How many frames of a `reliable` stream can be sent again; of these, 256 MiB at most."
-SCOPE = "`site`: the stream stays within its site. `global`: all sites that are joined may take it."
-
-
 class StreamSink(SinkBase):
     """Publishes what it takes to the site, each stream under its own name.
 
@@ -210,6 +228,7 @@ class StreamSink(SinkBase):
     latest: bool = Field(default=False, description=LATEST)
     scope: Scope = Field(default="site", description=SCOPE)
     keep: int = Field(default=1024, ge=1, le=1_000_000, description=KEEP)
+    spool: SpoolUse = Field(default_factory=SpoolUse, description=SPOOL)
 
 
 def type_tag(value: Any) -> str | None:

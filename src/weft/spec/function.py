@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 
 from weft.core import limits as core
 from weft.core.errors import UsageError
+from weft.core.hosts import parse_host
 from weft.core.model import Layout, ModelOptions
 from weft.core.suggest import did_you_mean
 from weft.spec.endpoints import MAX_INPUTS, Queue
@@ -79,6 +80,7 @@ class Limits(Part):
     emits: int = Field(default=_LIMITS.emits, ge=1, description="Frames it may emit per frame.")
     handles: int = Field(default=_LIMITS.handles, ge=1, description="Graphs and contexts it may hold open.")
     logs: int = Field(default=_LIMITS.logs, ge=0, description="Log lines per frame; more are counted and dropped.")
+    http: Size = Field(default=_LIMITS.http, description="Bytes of the responses to its HTTP requests, per frame.")
 
     def limits(self) -> core.Limits:
         """The limits as the sandbox takes them."""
@@ -92,6 +94,14 @@ def _dir(text: str) -> str:
     except UsageError:
         pass
     raise mistake("is no directory grant", "write host:guest or host:guest:ro, like data:/data:ro")
+
+
+def _host(text: str) -> str:
+    try:
+        parse_host(text)
+    except UsageError as error:
+        raise mistake(error.what, error.cure) from None
+    return text
 
 
 def _capability(name: str) -> str:
@@ -127,6 +137,7 @@ class StateUse(Part):
 
 
 DirText = Annotated[str, AfterValidator(_dir)]
+HostText = Annotated[str, AfterValidator(_host)]
 Capability = Annotated[str, AfterValidator(_capability)]
 
 
@@ -143,6 +154,11 @@ class Grants(Part):
     state: Annotated[
         StateUse | None, BeforeValidator(_short_state, json_schema_input_type=int | str | StateUse | None)
     ] = Field(default=None, description="Values it may keep; nothing outlives an instance if absent.")
+    http: Annotated[tuple[HostText, ...], AsTuple] = Field(
+        default=(),
+        max_length=64,
+        description="Hosts it may make HTTP requests to, each `host`, `host:port`, `*.host`, an address or a network.",
+    )
 
     def grants(self, folder: Path, place: Path = Path()) -> core.Grants:
         """The grants as the sandbox takes them; host directories and files are relative to ``folder``.
@@ -152,7 +168,8 @@ class Grants(Part):
         dirs = [core.parse_dir(text) for text in self.dirs]
         hosts = tuple(replace(grant, host=folder / grant.host) for grant in dirs)
         state = None if self.state is None else self.state.grant(folder, place)
-        return core.Grants(hosts, MappingProxyType(dict(self.env)), frozenset(self.allow), state)
+        reached = tuple(map(parse_host, self.http))
+        return core.Grants(hosts, MappingProxyType(dict(self.env)), frozenset(self.allow), state, reached)
 
 
 class ErrorStream(Part):

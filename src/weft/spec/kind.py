@@ -1,4 +1,4 @@
-"""Which kind of document a YAML file is: a pipeline or a classifier, told by its top-level keys."""
+"""Which kind of document a YAML file is: a pipeline, a classifier or access rules, told by its top-level keys."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ from weft.core.errors import DocumentError
 from weft.core.suggest import nearest
 from weft.spec.reader import Parsed, read, read_file
 
-Kind = Literal["pipeline", "classifier"]
+Kind = Literal["pipeline", "classifier", "access"]
 
 KEYS: Mapping[Kind, tuple[str, ...]] = {
     "pipeline": ("sources", "functions", "sinks", "streams"),
     "classifier": ("model", "input", "output"),
+    "access": ("rules",),
 }
-"""The keys that tell a document's kind; ``name`` and ``description`` go with both."""
+"""The keys that tell a document's kind; ``description`` goes with all."""
+
+CALLED: Mapping[Kind, str] = {"pipeline": "a pipeline", "classifier": "a classifier", "access": "access rules"}
+"""The kinds as sentences call them."""
 
 
 def file_kind(path: Path) -> Kind:
     """The kind of a document's file.
 
-    Raises NotFoundError or InputError when it cannot be read, and DocumentError when it is neither, or both.
+    Raises NotFoundError or InputError when it cannot be read, and DocumentError when it is none of them, or several.
     """
     return kind_of(read(read_file(path)), where=str(path))
 
@@ -30,19 +34,22 @@ def file_kind(path: Path) -> Kind:
 def kind_of(parsed: Parsed, where: str = "") -> Kind:
     """The kind of a document. One that is no YAML, or no mapping, counts as a pipeline, whose errors say so.
 
-    Raises DocumentError for one that has keys of both kinds, or of none; a misspelt key counts.
+    Raises DocumentError for one that is both a pipeline and a classifier, or nothing; a misspelt key counts. What has
+    the key of access rules beside those of another kind is that one, where the key is told as one mistake of many.
     """
     if () in parsed.broken or not isinstance(parsed.data, Mapping):
         return "pipeline"
     kinds = _kinds(parsed.data)
-    if len(kinds) > 1:
+    if {"pipeline", "classifier"} <= set(kinds):
         raise _mixed(parsed, where)
     meant = kinds or _kinds(_meant(parsed.data))
-    if len(meant) == 1:
+    if meant and (len(meant) == 1 or kinds):
         return meant[0]
-    pipeline, classifier = (", ".join(keys) for keys in KEYS.values())
-    cure = f"a pipeline has {pipeline}; a classifier has {classifier}"
-    raise DocumentError([parsed.problem((), "is neither a pipeline nor a classifier", cure)], where=where)
+    cure = "; ".join(
+        f"{called} {'have' if kind == 'access' else 'has'} {', '.join(KEYS[kind])}" for kind, called in CALLED.items()
+    )
+    what = "is neither a pipeline nor a classifier, nor access rules"
+    raise DocumentError([parsed.problem((), what, cure)], where=where)
 
 
 def other_kind(parsed: Parsed, wanted: Kind) -> Kind | None:
@@ -61,9 +68,12 @@ def _meant(keys: Iterable[str]) -> list[str]:
     return [match for key in keys if (match := nearest(key, known))]
 
 
+_APART: tuple[Kind, Kind] = ("pipeline", "classifier")
+
+
 def _mixed(parsed: Parsed, where: str) -> DocumentError:
     data: Mapping[str, Any] = parsed.data
-    pipeline, classifier = ([key for key in data if key in known] for known in KEYS.values())
+    pipeline, classifier = ([key for key in data if key in KEYS[kind]] for kind in _APART)
     message = f"is a key of a classifier, but `{pipeline[0]}` makes this a pipeline"
     cure = "a file is one or the other; a pipeline names a classifier's file: functions: {NAME: {classify: FILE, …}}"
     return DocumentError([parsed.problem((key,), message, cure) for key in classifier], where=where)

@@ -30,10 +30,15 @@ from weft.spec.document import Check, Document, parse_document
 from weft.spec.endpoints import Sink, Source
 from weft.spec.function import FunctionSpec
 from weft.spec.graph import MAX_STAGES, Graph, graph_of
-from weft.spec.kind import other_kind
+from weft.spec.kind import CALLED, other_kind
 from weft.spec.reader import Parsed, read, read_file
 from weft.spec.site import SiteUse
 from weft.spec.values import StageName
+
+_USES = {
+    "classifier": "weft run takes it as it is; a pipeline names it: functions: {NAME: {classify: FILE, …}}",
+    "access": "weft router --access takes it",
+}
 
 
 class PipelineSpec(Document):
@@ -107,9 +112,8 @@ def pipeline_from(data: Mapping[str, Any], *, folder: Path = Path(), check_files
 
 
 def _checked(parsed: Parsed, where: str, folder: Path, check_files: bool) -> PipelineSpec:
-    if other_kind(parsed, "pipeline"):
-        cure = "weft run takes it as it is; a pipeline names it: functions: {NAME: {classify: FILE, …}}"
-        raise DocumentError([parsed.problem((), "is a classifier, not a pipeline", cure)], where=where)
+    if other := other_kind(parsed, "pipeline"):
+        raise DocumentError([parsed.problem((), f"is {CALLED[other]}, not a pipeline", _USES[other])], where=where)
     _without_sources(parsed)
     checks: list[Check] = [check_graph, files_check(folder, where)] if check_files else [check_graph]
     return parse_document(parsed, PipelineSpec, where=where, checks=checks).placed(folder, parsed)

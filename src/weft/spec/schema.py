@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from weft.spec.access import AccessSpec
 from weft.spec.classify import ClassifierSpec
 from weft.spec.pipeline import PipelineSpec
 
@@ -18,6 +19,11 @@ def pipeline_schema() -> dict[str, Any]:
 def classifier_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of a classifier's document."""
     return _schema(ClassifierSpec, "Weft classifier")
+
+
+def access_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of access rules."""
+    return _schema(AccessSpec, "Weft access rules")
 
 
 def _schema(model: type[BaseModel], title: str) -> dict[str, Any]:

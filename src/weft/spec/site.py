@@ -7,7 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from weft.spec.endpoints import DELIVERY, LATEST, MAX_INPUTS, SCOPE, Delivery, Scope
+from weft.spec.delivery import DELIVERY, LATEST, SCOPE, SPOOL, Delivery, Scope, SpoolUse
+from weft.spec.endpoints import MAX_INPUTS
 from weft.spec.values import MAX_NAME, AsTuple, FilePath, Part, StreamPattern, mistake
 
 MAX_ENDPOINTS = 16
@@ -54,6 +55,11 @@ class SiteUse(Part):
         description="The certificate, a file from `weft cert`; if absent, `$WEFT_CERT`, or the one in this user's "
         "settings.",
     )
+    access: FilePath | None = Field(
+        default=None,
+        description="Rules for those who connect to `listen`, a document as for `weft router --access`; they may do "
+        "everything if absent.",
+    )
     share: Annotated[tuple[StreamPattern, ...], AsTuple] | None = Field(
         default=None,
         max_length=MAX_INPUTS,
@@ -63,3 +69,4 @@ class SiteUse(Part):
     delivery: Delivery = Field(default="live", description=DELIVERY)
     latest: bool = Field(default=False, description=LATEST)
     scope: Scope = Field(default="site", description=SCOPE)
+    spool: SpoolUse = Field(default_factory=SpoolUse, description=SPOOL)

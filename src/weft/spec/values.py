@@ -19,6 +19,7 @@ MAX_NAME = 128
 MAX_SIDE = 16_384
 MAX_BYTES = 1 << 40
 MAX_SECONDS = 86_400.0
+MAX_AGE_S = 366 * 86_400.0
 
 
 class Part(BaseModel):
@@ -45,14 +46,22 @@ def _size(value: Any) -> Any:
 
 
 def _duration(value: Any) -> Any:
+    return _seconds(value, MAX_SECONDS, "a day")
+
+
+def _age(value: Any) -> Any:
+    return _seconds(value, MAX_AGE_S, "a year")
+
+
+def _seconds(value: Any, most: float, most_told: str) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise mistake("must be a duration", "write it like 200ms")
     try:
         seconds = parse_duration(value)
     except UsageError:
         raise mistake(f"'{value}' is no duration", "write it like 200ms or 1.5s") from None
-    if not 0 < seconds <= MAX_SECONDS:
-        raise mistake(f"must be more than nothing and at most a day, is {value}")
+    if not 0 < seconds <= most:
+        raise mistake(f"must be more than nothing and at most {most_told}, is {value}")
     return seconds
 
 
@@ -121,6 +130,8 @@ Size = Annotated[int, BeforeValidator(_size, json_schema_input_type=int | str)]
 """Bytes, written as "64MiB" or a number."""
 Duration = Annotated[float, BeforeValidator(_duration, json_schema_input_type=float | str)]
 """Seconds, written as "200ms" or a number."""
+Age = Annotated[float, BeforeValidator(_age, json_schema_input_type=float | str)]
+"""Seconds, written as "7d" or a number."""
 Text = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | int | float | bool)]
 """Text; a number becomes its decimal form and a boolean "true" or "false"."""
 StageName = Annotated[str, AfterValidator(_stage_name)]

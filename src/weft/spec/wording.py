@@ -12,6 +12,7 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, Tag, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from weft.core.address import redacted
@@ -167,7 +168,12 @@ def keys_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str
     for part in location:
         kinds = [inner for kind in kinds for inner in _step(kind, part)]
     leaves = [leaf for kind in kinds for leaf in _leaves(kind)]
-    return sorted({name for leaf in leaves if _is_model(leaf) for name in leaf.model_fields})
+    return sorted({key for leaf in leaves if _is_model(leaf) for key in _fields(leaf)})
+
+
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields of a model, by the keys that documents write."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _step(kind: Any, part: str | int) -> Iterator[Any]:
@@ -178,7 +184,7 @@ def _step(kind: Any, part: str | int) -> Iterator[Any]:
         return
     for leaf in _leaves(kind):
         if _is_model(leaf):
-            found = leaf.model_fields.get(str(part))
+            found = _fields(leaf).get(str(part))
             yield from [found.annotation] if found else []
         elif get_origin(leaf) in (dict, Mapping):
             yield get_args(leaf)[1]

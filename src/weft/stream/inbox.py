@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from threading import Condition, Lock
-from time import sleep
+from typing import Any
 
 from weft.core.frame import Frame
 
 MAX_BYTES = 256 * 2**20
 """Bytes of payload that wait at most, whatever their number."""
-
-NAP_S = 5e-5
 
 
 class Inbox:
@@ -32,59 +31,66 @@ class Inbox:
         self._bytes = 0
         self._reliable = 0
         self._reliable_bytes = 0
-        self._items: deque[tuple[bool, Frame, int]] = deque()
-        self._changed = Condition(Lock())
+        self._items: deque[tuple[bool, Frame, int, Any]] = deque()
+        self._lock = Lock()
+        self._changed = Condition(self._lock)
         self._waiting = 0
         self._woken = False
-        self._napped = False
         self._closed = False
 
     def room(self) -> int:
         """How many more reliable frames fit: live ones make room for them."""
         return max(0, self._most - self._reliable) if self._reliable_bytes < self._most_bytes else 0
 
-    def put(self, frame: Frame, *, live: bool) -> bool:
-        """Add one. False when it was not taken: closed, or no room beside frames that may not be dropped."""
-        size = len(frame.payload)
-        with self._changed:
-            if len(self._items) >= self._most or self._bytes + size > self._most_bytes:
-                self._make_room(size)
-            if self._closed or not self._fits(size, live=live):
-                self.dropped += live
-                return False
-            self._items.append((live, frame, size))
-            self._bytes += size
-            if not live:
-                self._reliable += 1
-                self._reliable_bytes += size
+    def put(self, frame: Frame, *, live: bool, mark: Any = None) -> bool:
+        """Add one. False when it was not taken: closed, or no room beside frames that may not be dropped.
+
+        :meth:`take` gives ``mark`` back with it.
+        """
+        with self._lock:
+            taken = self._put(frame, mark, live=live)
+            if taken and self._waiting:
+                self._changed.notify()
+            return taken
+
+    def put_all(self, frames: Sequence[Frame], *, live: bool) -> None:
+        """Add several, of which as many are taken as :meth:`put` would take."""
+        with self._lock:
+            sizes = [len(frame.payload) for frame in frames]
+            size = sum(sizes)
+            full = len(self._items) + len(frames) > self._most or self._bytes + size > self._most_bytes
+            if full or self._closed:
+                for frame in frames:
+                    self._put(frame, None, live=live)
+            else:
+                self._items += [(live, frame, size, None) for frame, size in zip(frames, sizes, strict=True)]
+                self._bytes += size
+                if not live:
+                    self._reliable += len(frames)
+                    self._reliable_bytes += size
             if self._waiting:
                 self._changed.notify()
-            return True
 
     def get(self) -> Frame | None:
         """The oldest; None when there is none."""
-        with self._changed:
+        found = self.take()
+        return None if found is None else found[0]
+
+    def take(self) -> tuple[Frame, Any] | None:
+        """The oldest, with its mark; None when there is none."""
+        with self._lock:
             if not self._items:
                 return None
-            live, frame, size = self._items.popleft()
-            self._napped = False
+            live, frame, size, mark = self._items.popleft()
             self._bytes -= size
             if not live:
                 self._reliable -= 1
                 self._reliable_bytes -= size
-            return frame
+            return frame, mark
 
     def wait(self, timeout: float) -> None:
-        """Until there is something to read, somebody calls :meth:`wake`, or so many seconds passed; or for a nap.
-
-        Where frames come faster than a thread wakes, waking for each of them is what takes the time: so it naps once
-        before it waits, and finds several.
-        """
-        if not self._napped and timeout > NAP_S:
-            self._napped = True
-            sleep(NAP_S)
-            return
-        with self._changed:
+        """Until there is something to read, somebody calls :meth:`wake`, or so many seconds passed."""
+        with self._lock:
             if not self._items and not self._closed and not self._woken:
                 self._waiting += 1
                 self._changed.wait(timeout)
@@ -93,15 +99,20 @@ class Inbox:
 
     def wake(self) -> None:
         """Let the reader look around, though there may be nothing to read."""
-        with self._changed:
+        with self._lock:
             self._woken = True
             self._changed.notify_all()
 
     def close(self) -> None:
         """No more comes; what waits can still be had."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             self._changed.notify_all()
+
+    @property
+    def closed(self) -> bool:
+        """True when no more comes."""
+        return self._closed
 
     @property
     def ended(self) -> bool:
@@ -110,6 +121,20 @@ class Inbox:
 
     def __len__(self) -> int:
         return len(self._items)
+
+    def _put(self, frame: Frame, mark: Any, *, live: bool) -> bool:
+        size = len(frame.payload)
+        if len(self._items) >= self._most or self._bytes + size > self._most_bytes:
+            self._make_room(size)
+        if self._closed or not self._fits(size, live=live):
+            self.dropped += live
+            return False
+        self._items.append((live, frame, size, mark))
+        self._bytes += size
+        if not live:
+            self._reliable += 1
+            self._reliable_bytes += size
+        return True
 
     def _fits(self, size: int, *, live: bool) -> bool:
         """A reliable frame may go over the bytes by itself: it was offered because there was room."""
@@ -121,7 +146,7 @@ class Inbox:
         """Drop live frames, the oldest first, until one of ``size`` bytes fits or only reliable ones are left."""
         index = 0
         while index < len(self._items) and (len(self._items) >= self._most or self._bytes + size > self._most_bytes):
-            live, _, bytes_ = self._items[index]
+            live, _, bytes_, _ = self._items[index]
             if live:
                 del self._items[index]
                 self._bytes -= bytes_

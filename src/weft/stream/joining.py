@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from weft.core.errors import UsageError
 from weft.stream import credentials
 
 if TYPE_CHECKING:
+    from weft.stream.access import Access
     from weft.stream.zenoh.link import Link
     from weft.stream.zenoh.session import Status, ZenohStreams
 
@@ -35,6 +37,7 @@ class Joining:
         site: the site's name.
         cert: the file of the certificate; :func:`weft.stream.credentials.identity` finds one if absent.
         patience_s: seconds to wait for the first link.
+        access: the file of the rules for those it has links to.
     """
 
     connect: tuple[str, ...] = ()
@@ -42,10 +45,11 @@ class Joining:
     site: str = "site"
     cert: Path | None = None
     patience_s: float = PATIENCE_S
+    access: Path | None = None
 
     def link(self) -> Link:
         """Raises UsageError for what is no endpoint, and where there is none at all; DeniedError, InputError and
-        NotFoundError for the certificate."""
+        NotFoundError for the certificate; DocumentError as well for the rules."""
         from weft.stream.zenoh.link import Link, endpoint
 
         connect, listen = tuple(map(endpoint, self.connect)), tuple(map(endpoint, self.listen))
@@ -54,7 +58,9 @@ class Joining:
                 "no site to join", cure="--connect quic/edge:7447, or connect: under streams: in the document"
             )
         secured = any(text.startswith(NEEDS_CERTIFICATE) for text in (*connect, *listen))
-        return Link(connect, listen, credentials.identity(self.cert) if secured else None, self.site)
+        access, names = ruled(self.access)
+        identity = credentials.identity(self.cert) if secured else None
+        return Link(connect, listen, identity, self.site, access=access, names=names)
 
     def open(self, tell: Tell = log.warning) -> ZenohStreams:
         """The site's streams. ``tell`` is told, on another thread, when the last link is lost and when one is back.
@@ -66,7 +72,26 @@ class Joining:
 
         streams = ZenohStreams(self.link(), self.patience_s)
         watch_links(streams, tell)
+        if streams.gate is not None:
+            streams.gate.watch(partial(_tell_new, tell))
         return streams
+
+
+def ruled(access: Path | None) -> tuple[Access | None, frozenset[str]]:
+    """The rules in a file, and the names that those with a ``*`` may be for. Raises as :meth:`Access.load`."""
+    if access is None:
+        return None, frozenset()
+    from weft.stream.access import Access
+    from weft.stream.known_names import known_names
+
+    return Access.load(access), known_names()
+
+
+def _tell_new(tell: Tell, name: str) -> None:
+    from weft.stream.known_names import remember
+
+    remember([name])
+    tell(f"'{name}' is new here, and has its rights when this is started again")
 
 
 def watch_links(streams: ZenohStreams, tell: Tell) -> None:

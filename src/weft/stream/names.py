@@ -24,6 +24,21 @@ ASK = "@ask"
 ALIVE = "@alive"
 """Below a stream's key: the tokens of those who publish it."""
 
+STATE = "@state"
+"""Below a stream's key: the tokens that say how its source is."""
+
+GROUP = "@group"
+"""Below a pattern's key: the tokens of the members of groups."""
+
+GIVEN = "@given"
+"""Below a stream's key: what is given to one member of a group."""
+
+TAKEN = "@taken"
+"""Below a stream's key: what members of groups report to one publisher."""
+
+_MAY = "@may"
+"""Beside the scopes: where a process is asked what its rules allow."""
+
 _ROOT = "weft"
 _NAME = re.compile(r"[\w.-]+(/[\w.-]+)*")
 _PATTERN = re.compile(r"[\w.*-]+(/[\w.*-]+)*")
@@ -47,6 +62,11 @@ def key_pattern(pattern: str, scope: str) -> str:
     if "**" in parts[-1] and parts[-1] != "**":
         raise UsageError(f"'{pattern}' is no stream pattern", cure="** stands alone, as in cam/**")
     return f"{_ROOT}/{scope}/{'/'.join(map(_part, parts))}"
+
+
+def may_key(peer: str) -> str:
+    """Where the process of this Zenoh identifier, or ``*``, is asked what its rules allow."""
+    return f"{_ROOT}/{_MAY}/{peer}"
 
 
 def check_patterns(patterns: Iterable[str]) -> None:

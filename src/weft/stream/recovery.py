@@ -13,14 +13,19 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 WINDOW = 256
-"""Frames held back at most while an earlier one is missing; later ones are asked for again."""
+"""Frames held back at most while an earlier one is missing, or there is no room for them; later ones are asked for
+again."""
+
+SMALL_WINDOW, SMALL_BYTES = 4096, 2**20
+"""So many where they are no more than so many bytes together: they come while the reader waits for its turn to run."""
 
 HELD_BYTES = 64 * 2**20
 """Bytes held back at most."""
 
-BATCH = 64
-"""Frames asked for at once, at most. It begins with less, and halves when an answer does not come whole: on a slow
-link an answer that is too long fills it with frames that come too late, and leaves no room for the next one."""
+BATCH = 1024
+"""Frames asked for at once, at most; an answer is also bounded in bytes. It begins with less, and halves when an answer
+does not come whole: on a slow link an answer that is too long fills it with frames that come too late, and leaves no
+room for the next one."""
 
 FIRST_BATCH = 16
 
@@ -54,6 +59,7 @@ class Recovery(Generic[T]):
         recovered: frames that came only when they were asked for.
         repeated: frames that came again and were dropped.
         gone: the publisher is no longer there, and will not be asked.
+        durable: it will be back with what it owes; what is missing is waited for.
         heard_at: when something of it came, as far as somebody notes that.
     """
 
@@ -65,6 +71,7 @@ class Recovery(Generic[T]):
         "_held_bytes",
         "_size",
         "_tries",
+        "durable",
         "gone",
         "heard_at",
         "lost",
@@ -76,8 +83,11 @@ class Recovery(Generic[T]):
         "top",
     )
 
-    def __init__(self, publisher: int, stream: str, first: int, size: Callable[[T], int]) -> None:
+    def __init__(
+        self, publisher: int, stream: str, first: int, size: Callable[[T], int], *, durable: bool = False
+    ) -> None:
         self.publisher = publisher
+        self.durable = durable
         self.stream = stream
         self.next = first
         self.top = first - 1
@@ -98,6 +108,11 @@ class Recovery(Generic[T]):
     def complete(self) -> bool:
         """True when nothing is known to be missing."""
         return self.next > self.top
+
+    @property
+    def idle(self) -> bool:
+        """True when nothing can be done now: all is there, or what is missing is with somebody who is not."""
+        return self.complete or (self.gone and self.durable and self.next not in self._held)
 
     def take(self, number: int, frame: T, room: int, *, asked: bool = False) -> list[T]:
         """A frame came; returns those that are next in order, at most ``room`` of them.
@@ -122,11 +137,11 @@ class Recovery(Generic[T]):
 
     def proceed(self, room: int) -> list[T]:
         """There may be room again. Returns what can go on."""
-        return self._advance(room, self.top + 1 if self.gone else self.next)
+        return self._advance(room, self.top + 1 if self.gone and not self.durable else self.next)
 
     def question(self, now: float, room: int) -> Gap | None:
         """What to ask for now, if anything; answer with :meth:`answered`."""
-        if self.complete or self.gone or room <= 0:
+        if self.complete or self.gone or room <= 0 or self.next in self._held:
             return None
         if self._asked is not None and now >= self.heard_at + PATIENCE_S[min(self._tries, len(PATIENCE_S) - 1)]:
             self._settle(now, self._asked, whole=False)
@@ -156,20 +171,24 @@ class Recovery(Generic[T]):
         self._ask_at = now + RETRY_S[self._tries - 1] if self._tries else now
 
     def abandon(self, room: int) -> list[T]:
-        """The publisher is gone: what is missing is lost, and what was held back goes on as there is room."""
+        """The publisher is gone: what is missing is lost, and what was held back goes on as there is room.
+
+        A durable one's is not lost: nothing goes on until the publisher is back.
+        """
         self.gone = True
         return self.proceed(room)
 
     def forget(self) -> None:
-        """Nobody will look at it again: what is missing and what is held back is lost."""
-        self.lost += max(0, self.top + 1 - self.next)
+        """Nobody will look at it again: what is missing and what is held back is lost, unless it is durable."""
+        self.lost += 0 if self.durable else max(0, self.top + 1 - self.next)
         self.next = self.top + 1
         self._held.clear()
 
     def _hold(self, number: int, frame: T, room: int) -> bool:
         """Keep a frame until its turn. What goes on at once always fits."""
         size = self._size(frame)
-        full = number - self.next >= WINDOW or self._held_bytes + size > HELD_BYTES
+        held = self._held_bytes + size
+        full = number - self.next >= (SMALL_WINDOW if held <= SMALL_BYTES else WINDOW) or held > HELD_BYTES
         if full and not (number == self.next and room > 0):
             return False
         self._held[number] = frame

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 T = TypeVar("T")
+
+
+class Memory(Protocol[T]):
+    """What a publisher sent last, numbered from 0."""
+
+    @property
+    def last(self) -> T | None:
+        """The newest message."""
+
+    def add(self, message: T, size: int) -> None:
+        """Keep a message of ``size`` bytes."""
+
+    def between(self, first: int, last: int) -> Iterable[tuple[int, T]]:
+        """The messages with the numbers ``first`` to ``last``, as far as they are kept, with their numbers."""
+
+    def kept_from(self, number: int) -> int:
+        """The first number that is kept from ``number`` on; that of the next message where none is."""
 
 
 class Sent(Generic[T]):
@@ -41,9 +58,13 @@ class Sent(Generic[T]):
         with self._lock:
             self._kept.append((message, size))
             self._bytes += size
-            while len(self._kept) > 1 and (len(self._kept) > self._keep or self._bytes > self._keep_bytes):
-                self._bytes -= self._kept.popleft()[1]
-                self.forgotten += 1
+            if len(self._kept) > self._keep or self._bytes > self._keep_bytes:
+                self._forget()
+
+    def _forget(self) -> None:
+        while len(self._kept) > 1 and (len(self._kept) > self._keep or self._bytes > self._keep_bytes):
+            self._bytes -= self._kept.popleft()[1]
+            self.forgotten += 1
 
     def between(self, first: int, last: int) -> Sequence[tuple[int, T]]:
         """The messages with the numbers ``first`` to ``last``, as far as they are kept, with their numbers."""
@@ -51,3 +72,7 @@ class Sent(Generic[T]):
             start = max(first, self.forgotten)
             end = min(last, self.forgotten + len(self._kept) - 1)
             return [(number, self._kept[number - self.forgotten][0]) for number in range(start, end + 1)]
+
+    def kept_from(self, number: int) -> int:
+        """The first number that is kept from ``number`` on; that of the next message where none is."""
+        return max(number, self.forgotten)

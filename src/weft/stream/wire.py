@@ -21,7 +21,7 @@ import msgspec
 from weft.core.clock import monotonic
 from weft.core.errors import InputError
 from weft.core.frame import NO_HEADERS, Frame
-from weft.stream.base import PublishOptions
+from weft.stream.base import Delivery, PublishOptions
 
 VERSION = 1
 MAX_TAIL = 64 * 1024
@@ -29,6 +29,12 @@ MAX_TAIL = 64 * 1024
 
 _FIXED = struct.Struct("<BBHqqQQI")
 _PACK, _UNPACK, _SIZE = _FIXED.pack, _FIXED.unpack_from, _FIXED.size
+_PUBLISHER, _ADDRESS = struct.calcsize("<BBHqq"), struct.Struct("<QQ")
+SEQUENCE_AND_TIME = slice(struct.calcsize("<BBH"), _PUBLISHER)
+"""Where these two are in a header."""
+TAIL = slice(_SIZE, None)
+"""Where media type, source and headers are."""
+
 _CACHED_TAIL = 1024
 _OLDEST_MS = 2**32 - 1
 _WHERE = "frame header"
@@ -42,6 +48,8 @@ class Kind(IntEnum):
     """No payload: ``number`` is the last one this publisher sent."""
     OLDEST = 2
     """No payload: the end of what was sent again; ``number`` is the oldest that could be."""
+    BATCH = 3
+    """Several frames, see :mod:`weft.stream.batch`; ``number`` is that of the first."""
 
 
 # Flags: what a publisher promises. Plain numbers, because an IntFlag costs a microsecond with every frame.
@@ -51,6 +59,8 @@ LATEST = 2
 """It answers with its last frame."""
 AGAIN = 4
 """This may have been delivered before."""
+DURABLE = 8
+"""It will have what it sent when it comes back, and be the same publisher. It is RELIABLE as well."""
 
 
 class Tail(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -94,19 +104,24 @@ class Header(msgspec.Struct, frozen=True, gc=False):
 class HeaderWriter:
     """Makes the headers of one publisher; the tail is encoded only when it changes."""
 
-    def __init__(self, publisher: int, flags: int) -> None:
+    def __init__(self, publisher: int, flags: int, age_s: float = 0.0) -> None:
+        """``age_s``: how long ago the publisher was first there."""
         self._publisher = publisher
         self._flags = flags
-        self._born = monotonic()
-        self._last = Tail("", "", NO_HEADERS)
-        self._tail = encode_tail(self._last)
+        self._born = monotonic() - age_s
+        self._media_type = self._source = ""
+        self._headers = NO_HEADERS
+        self._tail = _NO_TAIL
 
     def write(self, frame: Frame, number: int) -> bytes:
         """The header of a frame. Raises InputError when its text is over ``MAX_TAIL`` bytes."""
-        last = self._last
-        if (frame.media_type, frame.source, frame.headers) != (last.media_type, last.source, last.headers):
-            self._tail = encode_tail(Tail(frame.media_type, frame.source, frame.headers))
-            self._last = Tail(frame.media_type, frame.source, dict(frame.headers))
+        headers = frame.headers
+        if (
+            frame.media_type != self._media_type
+            or frame.source != self._source
+            or ((headers is not NO_HEADERS or self._headers is not NO_HEADERS) and headers != self._headers)
+        ):
+            self._change_tail(frame)
         sequence, time_ns, publisher = frame.sequence, frame.time_ns, self._publisher
         try:
             return _PACK(VERSION, 0, self._flags, sequence, time_ns, publisher, number, self._age()) + self._tail
@@ -118,13 +133,25 @@ class HeaderWriter:
         """A header without a frame."""
         return _PACK(VERSION, kind, self._flags, 0, 0, self._publisher, number, self._age()) + _NO_TAIL
 
+    def _change_tail(self, frame: Frame) -> None:
+        self._tail = encode_tail(Tail(frame.media_type, frame.source, frame.headers))
+        self._media_type, self._source = frame.media_type, frame.source
+        self._headers = dict(frame.headers) if frame.headers else NO_HEADERS  # theirs may change
+
     def _age(self) -> int:
-        return min(int((monotonic() - self._born) * 1000), _OLDEST_MS)
+        age = int((monotonic() - self._born) * 1000)
+        return age if age < _OLDEST_MS else _OLDEST_MS
 
 
 def flags_of(options: PublishOptions) -> int:
     """What a publisher's messages say of it."""
-    return RELIABLE * (options.delivery == "reliable") | LATEST * options.latest
+    delivery = options.delivery
+    return RELIABLE * (delivery != "live") | DURABLE * (delivery == "durable") | LATEST * options.latest
+
+
+def delivery_of(flags: int) -> Delivery:
+    """What a publisher with these flags promises."""
+    return "durable" if flags & DURABLE else "reliable" if flags & RELIABLE else "live"
 
 
 def read_header(data: bytes) -> Header:
@@ -139,10 +166,20 @@ def read_header(data: bytes) -> Header:
     return Header(kind, flags, sequence, time_ns, publisher, number, age_ms, read(tail))
 
 
+def of_kind(kind: Kind, header: bytes) -> bytes:
+    """The same header for another kind of message."""
+    return header[:1] + bytes((kind,)) + header[2:]
+
+
 def mark_again(header: bytes) -> bytes:
     """The same header, saying that the frame may have been delivered before."""
     flags = int.from_bytes(header[2:4], "little") | AGAIN
     return header[:2] + flags.to_bytes(2, "little") + header[4:]
+
+
+def readdressed(header: bytes, publisher: int, number: int) -> bytes:
+    """The same header, of another publisher and with another number."""
+    return header[:_PUBLISHER] + _ADDRESS.pack(publisher, number) + header[_PUBLISHER + _ADDRESS.size :]
 
 
 def encode_tail(tail: Tail) -> bytes:

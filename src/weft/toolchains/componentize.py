@@ -96,7 +96,7 @@ def interpreter(tell: Callable[[str], object] | None = None) -> Path:
 
     Raises UnavailableError where it must be built and cannot be.
     """
-    path = cache_dir() / "python" / f"{_digest()}.wasm"
+    path = interpreter_path()
     if path.exists():
         return path
     try:
@@ -112,6 +112,11 @@ def interpreter(tell: Callable[[str], object] | None = None) -> Path:
             cure="make it writable, or set WEFT_CACHE to a folder that is",
         ) from error
     return path
+
+
+def interpreter_path() -> Path:
+    """Where the component that runs any Python function is, once it has been built."""
+    return cache_dir() / "python" / f"{_digest()}.wasm"
 
 
 def _build(path: Path, tell: Callable[[str], object] | None) -> None:

@@ -14,6 +14,7 @@ from weft.core.protocols import Terminal
 from weft.core.suggest import did_you_mean
 from weft.wasm.abi.base import Abi, Guest
 from weft.wasm.abi.detect import choose, choose_for_component
+from weft.wasm.http.counters import HttpCounters
 from weft.wasm.program import Program, Settings
 from weft.wasm.source import LoadedComponent, LoadedModule, load
 from weft.wasm.state import GuestState, StateCounters
@@ -103,6 +104,12 @@ class FunctionHandler:
             return None
         past, state = self._books
         return past if state is None else past + state.counters
+
+    @property
+    def http(self) -> HttpCounters | None:
+        """What became of its HTTP requests; None where it made none. Any thread may look."""
+        counters = self._program.http
+        return counters if counters.made else None
 
     @property
     def digest(self) -> str:

@@ -17,6 +17,7 @@ from weft.core.model import Model
 from weft.wasm import native
 from weft.wasm.engine import engine
 from weft.wasm.host import host_module
+from weft.wasm.http.counters import HttpCounters
 from weft.wasm.services import Services
 from weft.wasm.source import Loaded, LoadedModule
 from weft.wasm.store import Store, World
@@ -84,12 +85,16 @@ class Program:
 
     Raises ModuleError, naming the import, when the host has no such function or one of another type, and
     UsageError for arguments or environment that C strings cannot hold.
+
+    Attributes:
+        http: what became of its HTTP requests.
     """
 
     def __init__(self, module: LoadedModule, settings: Settings) -> None:
         self.module: Loaded = module
         self._raw = module.raw
         self.settings = settings
+        self.http = HttpCounters()
         self.slots: list[Slot] = []
         self.switch = Switch()
         self.functions = {
@@ -114,9 +119,9 @@ class Program:
         return frozenset(imported.module for imported in self._raw.imports)
 
     def with_own_switch(self) -> Program:
-        """The same program for one handler, which can then be stopped without the others."""
+        """The same program for one handler, which can then be stopped and counted without the others."""
         own = copy.copy(self)
-        own.switch = Switch()
+        own.switch, own.http = Switch(), HttpCounters()
         return own
 
     def instantiate(self, store: Store) -> None:

@@ -36,6 +36,13 @@ class Arguments:
             raise _wrong(name, "a list of numbers", value)
         return [_number(name, item) for item in value]
 
+    def pairs(self, name: str) -> list[tuple[str, str]]:
+        """Pairs of texts; none where it is left out."""
+        value = self._header.get(name, [])
+        if not isinstance(value, list) or not all(map(_is_pair, value)):
+            raise _wrong(name, "a list of pairs of texts", value)
+        return [(first, second) for first, second in value]
+
     def flag(self, name: str, *, default: bool) -> bool:
         """True or false."""
         value = self._header.get(name, default)
@@ -74,6 +81,10 @@ class Arguments:
                 raise Refusal("invalid", f"the call lacks '{name}'")
             return default
         return value
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(isinstance(text, str) for text in value)
 
 
 def _number(name: str, value: object) -> int:

@@ -12,6 +12,7 @@ from copy import copy
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from weft.core.address import redacted
 from weft.core.dtypes import DType, dtype_named
 from weft.core.errors import OutputLimitError
 from weft.core.model import Layout, Model, Port
@@ -26,6 +27,7 @@ from weft.wasm.stdio_tensors import Tensors
 from weft.wasm.told import config_value
 
 if TYPE_CHECKING:
+    from weft.wasm.http.requests import Requests
     from weft.wasm.instance import Instance
 
 
@@ -38,6 +40,9 @@ class Answer(NamedTuple):
 
 Call = Callable[["StdioCalls", Arguments, bytes], Answer | None]
 _CALLS: dict[str, Call] = {}
+_UNTOLD = frozenset({"call", "free", "headers"})
+"""What a trace leaves out."""
+
 _IN_A_FRAME = frozenset({"frame.payload", "picture.size", "picture.pixels", "picture.tensor", "emit", "emit.frame"})
 
 
@@ -63,10 +68,23 @@ class StdioCalls:
         lazy: the guest asks for payloads that are not at hand, so they need not be sent.
     """
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Instance, seconds_left: Callable[[], float]) -> None:
+        """``seconds_left`` is how long the frame may take from now on."""
         self.lazy = False
         self._instance = instance
+        self._left = seconds_left
+        self._requests: Requests | None = None
         self._tensors = Tensors(instance.settings.limits)
+
+    def begin(self) -> None:
+        """A new frame starts."""
+        if self._requests is not None:
+            self._requests.begin()
+
+    def close(self) -> None:
+        """The instance ends."""
+        if self._requests is not None:
+            self._requests.close()
 
     def answer(self, asked: Record, *, in_frame: bool) -> bytes:
         """The record that answers a call. Whatever is wrong with it, the guest is told and nothing is raised."""
@@ -184,6 +202,16 @@ class StdioCalls:
     def _state_delete(self, arguments: Arguments, _payload: bytes) -> Answer:
         return Answer(self._instance.state.delete(arguments.text("key")))
 
+    @_call("fetch")
+    def _fetch(self, arguments: Arguments, payload: bytes) -> Answer:
+        from weft.wasm.http.fetch import fetch
+        from weft.wasm.http.requests import Requests
+
+        self._requests = self._requests or Requests(self._instance, self._left)
+        asked = arguments.text("method", "GET"), arguments.text("url"), arguments.pairs("headers")
+        response = fetch(self._requests, *asked, payload, self._left())
+        return Answer({"status": response.status, "headers": response.headers}, response.body)
+
     # --- helpers -----------------------------------------------------------------------
 
     def _do(self, name: str, arguments: Arguments, payload: bytes, *, in_frame: bool) -> Answer | None:
@@ -219,8 +247,8 @@ class StdioCalls:
     def _trace(self, header: Mapping[str, Any], told: Mapping[str, object], back: Payload, seconds: float) -> None:
         trace = self._instance.settings.trace
         if trace is not None:
-            words = ", ".join(f"{key}={value}" for key, value in header.items() if key not in {"call", "free"})
-            came = f"= {told['result']}" if "result" in told else f"refused: {told['error']}"
+            words = ", ".join(f"{key}={redacted(str(value))}" for key, value in header.items() if key not in _UNTOLD)
+            came = f"= {_shown(told['result'])}" if "result" in told else f"refused: {told['error']}"
             payload = f", {len(back)} bytes" if len(back) else ""
             trace.call(self._instance.settings.name, f"{header['call']}({words})", came + payload, seconds)
 
@@ -232,6 +260,11 @@ def hand_through(instance: Instance, stream: str, media_type: str) -> None:
     frame.media_type = media_type or frame.media_type
     instance.emitted.check(stream, frame.media_type, 0)  # nothing is held for it that was not held before
     instance.emitted.frames.append(frame)
+
+
+def _shown(result: object) -> object:
+    """A call's result in a trace, without headers, which may be secret."""
+    return {key: value for key, value in result.items() if key not in _UNTOLD} if isinstance(result, dict) else result
 
 
 def _told(port: Port) -> dict[str, object]:

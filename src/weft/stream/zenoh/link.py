@@ -6,7 +6,6 @@ import ipaddress
 import json
 import re
 from base64 import b64encode
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +13,7 @@ import zenoh
 
 from weft.core.errors import DeniedError, UsageError
 from weft.core.suggest import did_you_mean
+from weft.stream.access import Access
 from weft.stream.identity import Identity
 from weft.stream.names import check_site
 
@@ -49,7 +49,9 @@ class Link:
         site: the site it belongs to; its streams stay there unless they are global.
         router: it forwards between others.
         shared_memory: frames between processes of one machine go through shared memory.
-        access: Zenoh's ``access_control``, where a router has rules.
+        access: what those it has links to may do; everything if absent. Devices are known by their certificates, so
+            it goes with QUIC and TLS only.
+        names: names of certificates that its rules with a ``*`` may be for; see :meth:`Access.form`.
     """
 
     connect: tuple[str, ...] = ()
@@ -58,12 +60,16 @@ class Link:
     site: str = "site"
     router: bool = False
     shared_memory: bool = True
-    access: Mapping[str, Any] | None = None
+    access: Access | None = None
+    names: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         check_site(self.site)
         for text in (*self.connect, *self.listen):
             _check_endpoint(text, secured=self.identity is not None)
+            if self.access is not None and not text.startswith(tuple(f"{protocol}/" for protocol in _ENCRYPTED)):
+                what = f"{text}: rules know devices by their certificates, and nobody shows one there"
+                raise UsageError(what, cure="use quic/, or leave out the rules")
 
     @property
     def alone(self) -> bool:
@@ -124,7 +130,7 @@ def _settings(link: Link) -> dict[str, Any]:
     if link.identity is not None:
         settings["transport/link/tls"] = _tls(link.identity)
     if link.access is not None:
-        settings["access_control"] = link.access
+        settings["access_control"] = link.access.form(link.site, link.names)
     return settings
 
 

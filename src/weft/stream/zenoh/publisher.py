@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, cast
 
@@ -12,10 +13,13 @@ from weft.core.clock import monotonic
 from weft.core.errors import PipelineError, UsageError
 from weft.core.frame import Frame
 from weft.stream.base import PublishOptions, checked
+from weft.stream.batch import GATHER_S, Gatherer, bundled
 from weft.stream.names import ALIVE, CACHE
 from weft.stream.recovery import BATCH
-from weft.stream.sent import Sent
-from weft.stream.wire import LATEST, RELIABLE, HeaderWriter, Kind, flags_of, mark_again
+from weft.stream.sent import Memory, Sent
+from weft.stream.spool import Message, Spool, spool_path
+from weft.stream.wire import DURABLE, LATEST, RELIABLE, HeaderWriter, Kind, flags_of, mark_again
+from weft.stream.zenoh.group_sender import GroupSender
 
 if TYPE_CHECKING:
     from weft.stream.zenoh.session import ZenohStreams
@@ -30,7 +34,7 @@ MOST_LINGER_S = 30.0
 """… but no longer than this."""
 
 
-ANSWER_BYTES = 8 * 2**20
+ANSWER_BYTES = 2 * 2**20
 """One answer sends no more than that again, and one frame."""
 
 
@@ -38,21 +42,24 @@ class ZenohPublisher:
     """Sends the frames of one stream.
 
     Everything is sent so that a congested link drops it: one consumer that stops reading must cost nobody anything.
-    What a reliable stream lost that way its consumers ask for, in Zenoh queries that this publisher answers.
+    What a reliable stream lost that way its consumers ask for, in Zenoh queries that this publisher answers. A durable
+    one answers from its spool, which also holds what earlier publishers of this stream sent: it goes on as one of them.
     """
 
     def __init__(self, place: ZenohStreams, key: str, stream: str, options: PublishOptions) -> None:
         self.stream = stream
         self.options = options
-        self.sent = 0
         self.flags = flags_of(options)
-        self.ident = secrets.randbits(64)
+        self.spool = Spool(spool_path(options.spool, key), options.spool) if self.flags & DURABLE else None
+        self.sent = self.spool.next if self.spool else 0
+        self.ident = self.spool.publisher if self.spool else secrets.randbits(64)
         self._place = place
         self._lock = Lock()
         self._open = True
         self._ended = False
-        self._header = HeaderWriter(self.ident, self.flags)
-        self._memory: Sent[tuple[bytes, bytes]] = Sent(options.keep if self.flags & RELIABLE else 1, options.keep_bytes)
+        self._header = HeaderWriter(self.ident, self.flags, self.spool.age_s if self.spool else 0.0)
+        keep = options.keep if self.flags & RELIABLE else 1
+        self._memory: Memory[Message] = self.spool or Sent(keep, options.keep_bytes)
         self._beats = 0
         self._beaten = 0
         self._beat_at = 0.0
@@ -62,6 +69,9 @@ class ZenohPublisher:
         self._publisher = session.declare_publisher(key, congestion_control=zenoh.CongestionControl.DROP)
         self._queryable = session.declare_queryable(self._answers, self._asked) if self.flags else None
         self._token = session.liveliness().declare_token(f"{key}/{ALIVE}/{self.ident:016x}/{int(self.flags)}")
+        self._gatherer = Gatherer(self._send)
+        self._timed = False
+        self.groups = GroupSender(place, key, options, self._lock, partial(self._kept, self.sent))
         if self.flags & RELIABLE:
             place.keeper.call(self._beat, monotonic() + BEATS_S[0])
 
@@ -75,10 +85,12 @@ class ZenohPublisher:
             if self.flags:
                 self._memory.add((header, payload), len(payload) + len(header))
             self.sent += 1
-            try:
-                self._publisher.put(payload, attachment=header)
-            except zenoh.ZError as error:
-                raise PipelineError(f"cannot be sent: {error}", where=self.stream) from error
+            now = monotonic()
+            if self._gatherer.put(header, payload, now) and not self._timed:
+                self._timed = True
+                self._place.keeper.call(self._flush, now + GATHER_S)
+            if self.groups.active:
+                self.groups.offer(frame, (header, payload))
 
     def close(self) -> None:
         """Nothing more comes. What was sent can be asked for a while longer."""
@@ -86,15 +98,28 @@ class ZenohPublisher:
             if not self._open:
                 return
             self._open = False
-        if self.flags & RELIABLE and self.sent and self._heard():
+            self._gatherer.flush(monotonic())
+        if self.flags & RELIABLE and self.sent and (self._heard() or self.groups.lingers(monotonic())):
             self._asked_at = monotonic()
             self._send_beat()
         else:
             self.end()
 
+    @property
+    def shared(self) -> dict[str, int]:
+        """What became of frames for groups."""
+        return self.groups.counters
+
+    @property
+    def closed(self) -> bool:
+        """True when it sends nothing more; it may still be asked."""
+        return not self._open
+
     def lingers(self, now: float) -> bool:
         """True while somebody who reads slowly may still ask for what was sent."""
-        return self._queryable is not None and self.flags & RELIABLE != 0 and now < self._asked_at + LINGER_S
+        if self._queryable is None or not self.flags & RELIABLE:
+            return False
+        return now < self._asked_at + LINGER_S or self.groups.lingers(now)
 
     def end(self) -> None:
         """Undeclare everything; the second time nothing happens."""
@@ -106,14 +131,39 @@ class ZenohPublisher:
             self._queryable.undeclare()
         self._queryable = None
         self._token.undeclare()
+        self.groups.end()
         self._publisher.undeclare()
+        if self.spool is not None:
+            self.spool.close()
         self._place.forget(self)
+
+    def _kept(self, first: int, early: bool) -> list[Message]:
+        """For a group that is found early: all that was sent from the number ``first`` on; else only the last one."""
+        if early and self.flags & RELIABLE:
+            return [message for _, message in self._memory.between(first, self.sent)]
+        last = self._memory.last if self.flags & LATEST else None
+        return [last] if last is not None else []
 
     def _heard(self) -> bool:
         """Somebody subscribes to the stream. Zenoh's stub calls the status a bool, which it is not."""
         return cast("zenoh.MatchingStatus", self._publisher.matching_status).matching
 
+    def _send(self, payload: bytes, header: bytes) -> None:
+        try:
+            self._publisher.put(payload, attachment=header)
+        except zenoh.ZError as error:
+            raise PipelineError(f"cannot be sent: {error}", where=self.stream) from error
+
     # --- on the keeper's thread --------------------------------------------------------
+
+    def _flush(self, now: float) -> float | None:
+        """Send what was gathered and waited long enough; when to look again, if anything waits."""
+        with self._lock:
+            if self._gatherer.waits and now < (due := self._gatherer.since + GATHER_S):
+                return due
+            self._timed = False
+            self._gatherer.flush(now)
+            return None
 
     def _beat(self, now: float) -> float | None:
         """Say which number was the last, less and less often while nothing new is sent; frames say it themselves."""
@@ -133,6 +183,7 @@ class ZenohPublisher:
     def _send_beat(self) -> None:
         with self._lock:
             if not self._ended:
+                self._gatherer.flush(monotonic())
                 self._publisher.put(b"", attachment=self._header.note(Kind.BEAT, self.sent - 1))
 
     def _asked(self, query: zenoh.Query) -> None:
@@ -144,16 +195,22 @@ class ZenohPublisher:
         wanted = query.parameters
         with query:
             if wanted.get("latest") is not None:
-                if (last := self._memory.last) is not None and self.flags & LATEST:
-                    query.reply(self._answers, last[1], attachment=last[0])
+                self._answer_latest(query)
                 return
             first, until = _number(wanted.get("first")), _number(wanted.get("last"))
             left = ANSWER_BYTES
-            for _, (header, payload) in self._memory.between(first, min(until, first + BATCH - 1)):
+            for header, payload in bundled(self._memory.between(first, min(until, first + BATCH - 1))):
                 query.reply(self._answers, payload, attachment=mark_again(header))
                 if (left := left - len(payload)) <= 0:
                     break  # it asks for the rest; others want to be answered, too
-            query.reply(self._answers, b"", attachment=self._header.note(Kind.OLDEST, self._memory.oldest))
+            query.reply(self._answers, b"", attachment=self._header.note(Kind.OLDEST, self._memory.kept_from(first)))
+
+    def _answer_latest(self, query: zenoh.Query) -> None:
+        """The last frame, where that is promised; else the number of the last, for those who go on from another."""
+        if self.flags & LATEST and (last := self._memory.last) is not None:
+            query.reply(self._answers, last[1], attachment=last[0])
+        elif self.flags & DURABLE and self.sent:
+            query.reply(self._answers, b"", attachment=self._header.note(Kind.BEAT, self.sent - 1))
 
 
 def _number(text: str | None) -> int:

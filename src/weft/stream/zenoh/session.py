@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
+from pathlib import Path
 from threading import Lock
 from time import sleep
 from typing import TypeVar
@@ -23,18 +24,24 @@ from weft.stream.base import (
     MAX_PAYLOAD,
     Answer,
     Closing,
-    Delivery,
     PublishOptions,
     StreamInfo,
     SubscribeOptions,
+    Subscription,
     checked,
 )
-from weft.stream.names import ALIVE, ASK, GLOBAL, key_of, key_pattern, scope_of, stream_of
-from weft.stream.wire import LATEST, RELIABLE, HeaderWriter, read_header
+from weft.stream.names import ALIVE, ASK, GLOBAL, GROUP, STATE, key_of, key_pattern, scope_of, stream_of
+from weft.stream.spool import spool_path
+from weft.stream.wire import LATEST, HeaderWriter, delivery_of, read_header
+from weft.stream.zenoh.gate import Gate
+from weft.stream.zenoh.group_subscription import ZenohGroupSubscription
+from weft.stream.zenoh.group_tokens import GroupToken, groups_of, read_token
 from weft.stream.zenoh.keeper import Keeper
 from weft.stream.zenoh.link import Link
 from weft.stream.zenoh.opening import open_session
 from weft.stream.zenoh.publisher import MOST_LINGER_S, ZenohPublisher
+from weft.stream.zenoh.rights import Standing, Want
+from weft.stream.zenoh.states import States, with_states
 from weft.stream.zenoh.subscription import ZenohSubscription
 from weft.stream.zenoh.tokens import Tokens
 from weft.stream.zenoh.told import last_reason
@@ -65,6 +72,8 @@ class ZenohStreams:
         session: Zenoh's session.
         scopes: where it subscribes: its own site, and what is global.
         keeper: the thread that speaks to Zenoh.
+        rights: what the rules of others allow this process.
+        gate: tells others what its own rules allow; None where it has none.
     """
 
     def __init__(self, link: Link, patience_s: float = PATIENCE_S) -> None:
@@ -77,25 +86,37 @@ class ZenohStreams:
         self.session = open_session(link, patience_s)
         self.keeper = Keeper()
         self.scopes = (link.site, GLOBAL)
+        self.rights = Standing(self)
+        self.gate = None if link.access is None else Gate(self, link.access, link.names)
         self._lock = Lock()
         self._open = True
         self._made: list[Closing] = []
         self._tokens = Once(self._follow)
+        self._states = States(self.session)
 
     def publish(self, stream: str, options: PublishOptions = PublishOptions()) -> ZenohPublisher:
         """Begin to publish a stream."""
         self._check_open()
         key = key_of(stream, self.scopes[options.scope == "global"])
-        return self._keep(ZenohPublisher(self, key, stream, options))
+        want = Want("publish", stream, options.scope)
+        self.rights.need(want)
+        if options.delivery == "durable":
+            self._end_closed(spool_path(options.spool, key))
+        return self._keep(ZenohPublisher(self, key, stream, options), want)
 
-    def subscribe(self, patterns: Sequence[str], options: SubscribeOptions = SubscribeOptions()) -> ZenohSubscription:
+    def subscribe(self, patterns: Sequence[str], options: SubscribeOptions = SubscribeOptions()) -> Subscription:
         """Receive the streams that fit a pattern."""
         self._check_open()
-        return self._keep(ZenohSubscription(self, patterns, options))
+        wants = [Want("subscribe", pattern, whole=options.group is not None) for pattern in patterns]
+        self.rights.need(*wants)
+        if options.group is not None:
+            return self._keep(ZenohGroupSubscription(self, patterns, options, options.group), *wants)
+        return self._keep(ZenohSubscription(self, patterns, options), *wants)
 
     def ask(self, stream: str, frame: Frame, timeout: float = ASK_TIMEOUT_S) -> Frame:
         """Send a request and wait for its answer."""
         self._check_open()
+        self.rights.need(Want("ask", stream))
         reply = Reply(stream, timeout)
         ends = count(1)
 
@@ -123,15 +144,27 @@ class ZenohStreams:
         """Answer requests on a stream."""
         self._check_open()
         key = f"{key_of(stream, self.scopes[0])}/{ASK}"
-        return self._keep(_ZenohAnswering(self, key, stream, work))
+        want = Want("answer", stream, "site")
+        self.rights.need(want)
+        return self._keep(_ZenohAnswering(self, key, stream, work), want)
 
     def known(self) -> list[StreamInfo]:
         """The streams that are published now."""
         self._check_open()
         found: dict[tuple[str, str], StreamInfo] = {}
-        for key in self._tokens().now():
-            _note(found, key)
-        return [found[key] for key in sorted(found)]
+        tokens = self._tokens().now()
+        members = [member for token in tokens if (member := read_token(token)) is not None]
+        for token in tokens:
+            if f"/{ALIVE}/" in token:
+                _note(found, token, members)
+        return with_states([found[key] for key in sorted(found)], tokens)
+
+    def tell_state(self, stream: str, state: str) -> None:
+        """Say how the source of a stream is that is published here."""
+        self._check_open()
+        for made in list(self._made):
+            if isinstance(made, ZenohPublisher) and made.stream == stream and not made.closed:
+                self._states.tell(key_of(stream, self.scopes[made.options.scope == "global"]), state)
 
     @property
     def connected(self) -> int:
@@ -171,16 +204,27 @@ class ZenohStreams:
         """It has ended."""
         with self._lock:
             self._made = [other for other in self._made if other is not made]
+        self.rights.forget(made)
 
     leave = forget
 
-    def _keep(self, made: M) -> M:
+    def _keep(self, made: M, *wants: Want) -> M:
         with self._lock:
             self._made.append(made)
+        self.rights.keep(made, wants)
         return made
 
+    def _end_closed(self, spool: Path) -> None:
+        """Whoever was closed, and stays only to be asked for what is in this spool, has a successor now."""
+        for made in list(self._made):
+            if isinstance(made, ZenohPublisher) and made.spool and made.spool.path == spool and made.closed:
+                made.end()
+
     def _follow(self) -> Tokens:
-        return Tokens(self.session, [f"{key_pattern('**', scope)}/{ALIVE}/**" for scope in self.scopes])
+        kinds = (ALIVE, GROUP, STATE)
+        return Tokens(
+            self.session, [f"{key_pattern('**', scope)}/{kind}/**" for scope in self.scopes for kind in kinds]
+        )
 
     def _check_open(self) -> None:
         if not self._open:
@@ -188,8 +232,9 @@ class ZenohStreams:
 
     def _linger(self) -> None:
         deadline = monotonic() + MOST_LINGER_S
+        lasting = ZenohPublisher | ZenohGroupSubscription
         while monotonic() < deadline and any(
-            isinstance(made, ZenohPublisher) and made.lingers(monotonic()) for made in self._made
+            isinstance(made, lasting) and made.lingers(monotonic()) for made in self._made
         ):
             sleep(0.05)
 
@@ -248,7 +293,7 @@ def _outcome(reply: zenoh.Reply, stream: str) -> Outcome:
     return header.frame(sample.payload.to_bytes(), stream)
 
 
-def _note(found: dict[tuple[str, str], StreamInfo], key: str) -> None:
+def _note(found: dict[tuple[str, str], StreamInfo], key: str, members: Sequence[GroupToken]) -> None:
     name, scope = stream_of(key), scope_of(key)
     last = key.rsplit("/", 1)[1]
     if not last.isascii() or not last.isdigit():
@@ -256,6 +301,6 @@ def _note(found: dict[tuple[str, str], StreamInfo], key: str) -> None:
     flags = int(last)
     shown = "global" if scope == GLOBAL else scope
     before = found.get((name, shown))
-    delivery: Delivery = "reliable" if flags & RELIABLE else "live"
     count = before.publishers + 1 if before else 1
-    found[name, shown] = StreamInfo(name, shown, delivery, bool(flags & LATEST), count)
+    groups = before.groups if before else groups_of(members, key.partition(f"/{ALIVE}/")[0])
+    found[name, shown] = StreamInfo(name, shown, delivery_of(flags), bool(flags & LATEST), count, groups)

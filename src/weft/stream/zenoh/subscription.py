@@ -15,11 +15,12 @@ from zenoh.handlers import Callback
 from weft.core.clock import monotonic
 from weft.core.errors import InputError
 from weft.core.frame import Frame
-from weft.stream.base import MAX_PAYLOAD, SubscribeOptions
+from weft.stream.base import MAX_PAYLOAD, Mark, SubscribeOptions
+from weft.stream.batch import unpack
 from weft.stream.names import ALIVE, CACHE, key_of, key_pattern, stream_of
 from weft.stream.receiver import Receiver
 from weft.stream.recovery import Gap
-from weft.stream.wire import LATEST, RELIABLE, Header, Kind, read_header
+from weft.stream.wire import DURABLE, LATEST, RELIABLE, Header, Kind, read_header
 
 if TYPE_CHECKING:
     from weft.stream.zenoh.session import ZenohStreams
@@ -39,7 +40,7 @@ _CACHED_KEYS = 1024
 
 _IDENT = re.compile(r"[0-9a-f]{16}")
 _FLAGS = re.compile(r"[0-9]{1,5}")
-_FRAME, _BEAT = int(Kind.FRAME), int(Kind.BEAT)
+_FRAME, _BEAT, _BATCH = int(Kind.FRAME), int(Kind.BEAT), int(Kind.BATCH)
 _stream_of = lru_cache(_CACHED_KEYS)(stream_of)
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class ZenohSubscription:
         self._receiver = Receiver(options, self._ask)
         self._open = True
         self._warned = False
-        self._latest = options.latest
+        self._asks = (LATEST if options.latest else 0) | (DURABLE if options.consumer else 0)
         self._gone: dict[int, float] = {}
         session = place.session
         keys = [key_pattern(pattern, scope) for pattern in patterns for scope in place.scopes]
@@ -62,7 +63,7 @@ class ZenohSubscription:
             self._declared.append(session.declare_subscriber(key, self._sample))
             # Those who are there already are told, too: each is asked for its last frame until it answers.
             alive = f"{key}/{ALIVE}/**"
-            tokens = session.liveliness().declare_subscriber(alive, self._presence, history=options.latest)
+            tokens = session.liveliness().declare_subscriber(alive, self._presence, history=bool(self._asks))
             self._declared.append(tokens)
         if options.latest:
             for key in keys:
@@ -74,19 +75,28 @@ class ZenohSubscription:
         return self._receiver.counters
 
     def get(self, timeout: float | None = None) -> Frame | None:
-        """The next frame."""
+        """The next frame; the one before it is delivered."""
         return self._receiver.get(timeout)
+
+    def receive(self, timeout: float | None = None) -> tuple[Frame, Mark | None] | None:
+        """The next frame, and what to say when it is delivered."""
+        return self._receiver.receive(timeout)
+
+    def delivered(self, mark: Mark) -> None:
+        """This frame need not come again."""
+        self._receiver.delivered(mark)
 
     def __iter__(self) -> Iterator[Frame]:
         return iter(self._receiver)
 
     def close(self) -> None:
-        """Stop receiving."""
+        """Stop receiving; the second time also stop hearing what was delivered."""
         if self._open:
             self._open = False
             for declared in self._declared:
                 declared.undeclare()
-            self._receiver.close()
+        self._receiver.close()
+        if not self._receiver.unfinished:
             self._place.leave(self)
 
     # --- Zenoh's callbacks: they must not call Zenoh -----------------------------------
@@ -99,13 +109,20 @@ class ZenohSubscription:
         if header.kind == _FRAME:
             frame = header.frame(sample.payload.to_bytes(), stream)
             self._receiver.take(frame, header.publisher, header.number, header.flags, header.age_ms)
+        elif header.kind == _BATCH:
+            if (frames := self._unpacked(header, sample, stream)) is not None:
+                self._receiver.take_all(frames, header.publisher, header.number, header.flags, header.age_ms)
         elif header.kind == _BEAT and header.flags & RELIABLE:
             self._receiver.beat(stream, header.publisher, header.number, header.flags, header.age_ms)
 
     def _first(self, reply: zenoh.Reply) -> None:
-        if (found := self._read_reply(reply)) is not None and found[0].kind == Kind.FRAME:
-            header, frame = found
+        if (found := self._read_reply(reply)) is None:
+            return
+        header, frame = found
+        if header.kind == Kind.FRAME:
             self._receiver.first(frame, header.publisher, header.number, header.flags)
+        elif header.kind == Kind.BEAT and header.flags & RELIABLE:
+            self._receiver.beat(frame.stream, header.publisher, header.number, header.flags, header.age_ms)
 
     def _again(self, reply: zenoh.Reply, *, gap: Gap, done: list[bool]) -> None:
         if (found := self._read_reply(reply)) is None or done[0] or found[0].publisher != gap.publisher:
@@ -115,7 +132,10 @@ class ZenohSubscription:
             done[0] = True
             self._receiver.answered(gap, header.number)
         elif header.kind == Kind.FRAME:
-            self._receiver.again(frame, gap.publisher, header.number)
+            self._receiver.again([frame], gap.publisher, header.number)
+        elif header.kind == Kind.BATCH and reply.ok is not None:
+            frames = self._unpacked(header, reply.ok, frame.stream)
+            self._receiver.again(frames or [], gap.publisher, header.number)
 
     def _presence(self, sample: zenoh.Sample) -> None:
         key, _, token = str(sample.key_expr).partition(f"/{ALIVE}/")
@@ -126,7 +146,7 @@ class ZenohSubscription:
         publisher = int(ident, 16)
         if sample.kind == zenoh.SampleKind.PUT:
             self._gone.pop(publisher, None)
-            if self._latest and int(flags) & LATEST:
+            if int(flags) & self._asks:
                 # What it sent before it knew of this subscription went to others only.
                 self._place.keeper.do(partial(self._ask_latest, f"{key}/{CACHE}/{ident}?latest", LATEST_TRIES))
         else:
@@ -144,11 +164,22 @@ class ZenohSubscription:
         try:
             return read_header(attachment.to_bytes() if attachment is not None else b"")
         except InputError as error:
-            if not self._warned:
-                self._warned = True
-                log.warning("a frame on '%s' was refused: %s", stream_of(str(sample.key_expr)), error)
-            self._receiver.malformed += 1
+            self._malformed(sample, error)
             return None
+
+    def _unpacked(self, header: Header, sample: zenoh.Sample, stream: str) -> list[Frame] | None:
+        """The frames of a batch; None, counted, where it is malformed."""
+        try:
+            return unpack(header, sample.payload.to_bytes(), stream)
+        except InputError as error:
+            self._malformed(sample, error)
+            return None
+
+    def _malformed(self, sample: zenoh.Sample, error: InputError) -> None:
+        if not self._warned:
+            self._warned = True
+            log.warning("a frame on '%s' was refused: %s", stream_of(str(sample.key_expr)), error)
+        self._receiver.malformed += 1
 
     def _read_reply(self, reply: zenoh.Reply) -> tuple[Header, Frame] | None:
         sample = reply.ok

@@ -11,22 +11,22 @@ import logging
 import os
 import re
 import sys
-from threading import Lock, Thread
+from threading import Thread
 
 import zenoh
 
-from weft.core.clock import monotonic
 from weft.core.once import Once
+from weft.stream.seldom import Seldom
 
 FILTER = "error,zenoh::net::runtime::orchestrator=debug,zenoh_link_commons=warn"
 """What Zenoh is to log; RUST_LOG overrides it."""
 
-AGAIN_S = 60.0
-"""The same reason is not told again before that."""
-
-_MOST_TOLD = 256
+CANNOT = " cannot be joined: "
+"""In a reason, between who could not be joined and why."""
 
 log = logging.getLogger("weft.stream")
+
+_REJECTED = "a peer was rejected"
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _ZENOH = re.compile(r"^\d{4}-\d\d-\d\dT[\d:.]+Z +(TRACE|DEBUG|INFO|WARN|ERROR) ")
@@ -52,9 +52,9 @@ def explain(line: str) -> str | None:
     plain = _COLOUR.sub("", line)
     if (found := _CONNECTING.search(plain)) is not None:
         theirs = "aborted by peer" in found["what"]
-        return f"{found['where']} cannot be joined: {'it says of us: ' if theirs else ''}{_reason(found['what'])}"
+        return f"{found['where']}{CANNOT}{'it says of us: ' if theirs else ''}{_reason(found['what'])}"
     if (found := _ACCEPTING.search(plain)) is not None:
-        who = "a peer rejects us" if found["who"] == "ConnectionClosed" else "a peer was rejected"
+        who = "a peer rejects us" if found["who"] == "ConnectionClosed" else _REJECTED
         return f"{who}: {_reason(found['what'])}"
     return None
 
@@ -62,6 +62,11 @@ def explain(line: str) -> str | None:
 def last_reason() -> str:
     """Why the last link that failed did; empty when none has, or nobody listened in."""
     return _said.last
+
+
+def rejected() -> int:
+    """How many peers were turned away, as far as somebody listened in."""
+    return _said.rejected
 
 
 @Once
@@ -82,19 +87,14 @@ class _Said:
 
     def __init__(self) -> None:
         self.last = ""
-        self._times: dict[str, float] = {}
-        self._lock = Lock()
+        self.rejected = 0
+        self._seldom = Seldom()
 
     def tell(self, reason: str) -> None:
-        with self._lock:
-            self.last = reason
-            now = monotonic()
-            if now - self._times.get(reason, now - AGAIN_S) < AGAIN_S:
-                return
-            if len(self._times) >= _MOST_TOLD:
-                self._times.clear()
-            self._times[reason] = now
-        log.warning("%s", reason)
+        self.last = reason
+        self.rejected += reason.startswith(_REJECTED)
+        if self._seldom.due(reason):
+            log.warning("%s", reason)
 
 
 _said = _Said()

@@ -116,6 +116,7 @@ class StdioGuest:
         self._deadline = time.monotonic() + limit
         asked = frame_record(frame, lazy=self._calls.lazy)
         self._instance.begin(frame)
+        self._calls.begin()
         self._ask(asked)
         cure = "raise limits.time (--timeout); a stdio guest answers each record with one"
         return self._answer(frame, "did not answer within {}", limit, cure)
@@ -137,7 +138,7 @@ class StdioGuest:
         end: WeftError = GuestError("its thread failed", where=self._settings.name)
         try:
             self._instance = Instance(program, str(self._pipe.path), output=self._output)
-            self._calls = StdioCalls(self._instance)
+            self._calls = StdioCalls(self._instance, self._seconds_left)
             self._instance.state = GuestState(self._settings, self._instance.log, self._expired)
             self._pipe.guest_reads()
             self._answers.put([])
@@ -147,6 +148,8 @@ class StdioGuest:
             end = error
         finally:
             self._pipe.guest_reads()
+            if self._calls:
+                self._calls.close()
             if self._instance:
                 self._instance.close()
             self._answers.put(end)
@@ -157,6 +160,9 @@ class StdioGuest:
     def _expired(self) -> bool:
         """Its main has no time limit, but what it asks the host for has the frame's."""
         return time.monotonic() >= self._deadline or self._instance is None or self._instance.expired()
+
+    def _seconds_left(self) -> float:
+        return max(0.0, self._deadline - time.monotonic())
 
     # --- the handler's thread ----------------------------------------------------------
 

@@ -14,6 +14,10 @@ from weft.wasm.component.shape import ROOT, Items, functions
 WASI_PACKAGES = ("wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/")
 """What wasmtime provides itself, at version 0.2 and whatever follows it there."""
 
+HTTP_PACKAGE = "wasi:http/"
+_HTTP = ("wasi:http/types", "wasi:http/outgoing-handler")
+"""Of HTTP: the types, and requests to granted hosts."""
+
 _WASI_VERSION = "0.2."
 
 
@@ -37,7 +41,7 @@ class Import:
 def is_wasi(name: str) -> bool:
     """True for an interface that wasmtime provides."""
     interface, _, version = name.partition("@")
-    return interface.startswith(WASI_PACKAGES) and version.startswith(_WASI_VERSION)
+    return version.startswith(_WASI_VERSION) and (interface.startswith(WASI_PACKAGES) or interface in _HTTP)
 
 
 def resolve(imported: dict[str, Items], where: str) -> list[Import]:
@@ -105,9 +109,9 @@ def _cure(name: str) -> str:
     same = [known for known in interfaces() if known.partition("@")[0] == package]
     if same:
         return f"Weft has it as {', '.join(same)}; build it against that version"
-    if package.startswith("wasi:http/"):
-        return "components have no network; let a source or sink of the pipeline make the request"
-    if package.startswith(WASI_PACKAGES):
+    if package.startswith(HTTP_PACKAGE) and package not in _HTTP:
+        return f"of wasi:http Weft has {' and '.join(_HTTP)}: requests to granted hosts"
+    if package.startswith((*WASI_PACKAGES, HTTP_PACKAGE)):
         return f"Weft has WASI 0.2 ({package}@0.2.x); build it for wasm32-wasip2"
     near = nearest(name, interfaces())
     if near is None:

@@ -14,6 +14,7 @@ from weft.wasm.source import LoadedComponent
 
 _DIRS = "wasi:filesystem/"
 _ENV = "wasi:cli/environment@"
+_HTTP = "wasi:http/outgoing-handler@"
 
 
 def inspect_component(module: LoadedComponent) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def _exports(exports: dict[str, shape.Items]) -> dict[str, str]:
 
 
 def _grants(imports: dict[str, shape.Items]) -> list[str]:
-    """What it may ask for. A component imports its language's whole world, so nothing here is certain."""
+    """What it may ask for. A component imports its language's whole world, so little here is certain."""
     asked = [
         f"maybe {grant}"
         for name, items in imports.items()
@@ -57,5 +58,6 @@ def _grants(imports: dict[str, shape.Items]) -> list[str]:
         for grant in host.asks(frozenset(shape.functions(items)))
     ]
     asked += ["maybe directories: --dir HOST:GUEST:ro"] * any(name.startswith(_DIRS) for name in imports)
+    asked += ["requests to hosts: --http HOST"] * any(name.startswith(_HTTP) for name in imports)
     asked += ["maybe environment: --env NAME=VALUE"] * any(name.startswith(_ENV) for name in imports)
     return list(dict.fromkeys(asked))

@@ -100,6 +100,14 @@ class Interface(HostPart):
         """The error of this interface's functions; those that have one override this."""
         raise NotImplementedError
 
+    def asked(self, values: tuple[Any, ...]) -> str:
+        """A call's arguments in a trace."""
+        return ", ".join(map(_words, values))
+
+    def told(self, value: Any) -> str:
+        """A call's value in a trace."""
+        return "" if value is None else f"= {_words(value)}"
+
     def bind(self, function: str) -> Callable[..., int]:
         """The function (its name and type, as text) as wasmtime calls it.
 
@@ -130,12 +138,12 @@ class Interface(HostPart):
             started, came = perf_counter(), "failed"
             try:
                 value = method(*values)
-                came = "" if value is None else f"= {_words(value)}"
+                came = self.told(value)
             except (Refusal, WeftError) as error:
                 came = f"refused: {error.reason if isinstance(error, Refusal) else error.what}"
                 raise
             finally:
-                trace.call(name, f"{label}({', '.join(map(_words, values))})", came, perf_counter() - started)
+                trace.call(name, f"{label}({self.asked(values)})", came, perf_counter() - started)
             return value
 
         return told

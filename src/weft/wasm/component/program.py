@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import wasmtime
@@ -15,8 +16,10 @@ from weft.wasm import native
 from weft.wasm.component import cvalues, library, shape, waiting
 from weft.wasm.component import native as linking
 from weft.wasm.component.exports import callable_exports, run_interface
-from weft.wasm.component.imports import Import, resolve
+from weft.wasm.component.imports import HTTP_PACKAGE, Import, resolve
 from weft.wasm.engine import engine
+from weft.wasm.host.base import HostPart
+from weft.wasm.http.counters import HttpCounters
 from weft.wasm.program import NO_PARAMETERS, Program, Settings, Slot
 from weft.wasm.source import LoadedComponent
 from weft.wasm.store import Store, World
@@ -26,6 +29,9 @@ INSTANCES = 256
 """Core instances, and instances of components, one store may hold."""
 
 TABLES = 32
+
+OWN_MEMORIES = 2
+"""Linear memories of components of ours in a guest's store: one waits, one looks at requests."""
 
 _NOT_LINKED = "matching implementation was not found in the linker"
 
@@ -39,6 +45,7 @@ class ComponentProgram(Program):
     def __init__(self, module: LoadedComponent, settings: Settings) -> None:
         self.module = module
         self.settings = settings
+        self.http = HttpCounters()
         self.slots: list[Slot] = []
         self.switch = Switch()
         self.imports: list[Import] = resolve(shape.imports(module.raw), str(module.path))
@@ -46,6 +53,7 @@ class ComponentProgram(Program):
         self._memories = module.memories
         self._world = World([readable_name(module.path), *settings.args], settings.grants)
         self._uses_wasi = any(found.host is None for found in self.imports)
+        self._uses_http = any(found.name.startswith(HTTP_PACKAGE) for found in self.imports)
         self._exports: dict[str, wc.ExportIndex] = {}
         self.functions = self._find_exports(shape.exports(module.raw))
         self._linker = self._linked()
@@ -58,9 +66,11 @@ class ComponentProgram(Program):
     def store(self, stdin: bytes | str | None, instance: native.Running) -> ComponentStore:
         """An empty store with this function's limits and world; ``stdin`` as :meth:`World.config` takes it."""
         memory = max(1, self.settings.limits.memory // self._memories)
-        store = ComponentStore(engine().raw, memory, self._exports, memories=self._memories + 1)  # one is our waiter's
+        store = ComponentStore(engine().raw, memory, self._exports, memories=self._memories + OWN_MEMORIES)
         if self._uses_wasi:
             store.set_wasi(self._world, stdin, native.new_printer(instance))
+        if self._uses_http:
+            store.set_http()
         return store
 
     def instantiate(self, store: Store) -> None:
@@ -97,18 +107,24 @@ class ComponentProgram(Program):
         linker.allow_shadowing = True
         if self._uses_wasi:
             linker.add_wasip2()
-            self._define_waiting(linker)
+            self._replace(linker, waiting.Waiting, waiting.FUNCTIONS)
+        if self._uses_http:
+            from weft.wasm.component import http_out  # few components make requests
+
+            linker.add_wasi_http()
+            self._replace(linker, http_out.Outgoing, http_out.FUNCTIONS)
         for found in self.imports:
             if found.host is not None:
                 self._provide(linker, found)
         return linker
 
-    def _define_waiting(self, linker: wc.Linker) -> None:
-        for interface, names in waiting.FUNCTIONS.items():
+    def _replace(self, linker: wc.Linker, host: type[HostPart], functions: Mapping[str, Sequence[str]]) -> None:
+        """Functions of ours in place of wasmtime's."""
+        for interface, names in functions.items():
             with linking.defined(linker, interface) as part:
                 for name in names:
                     linking.define_function(part, name, len(self.slots))
-                    self.slots.append(Slot(waiting.Waiting, name, NO_PARAMETERS, None))
+                    self.slots.append(Slot(host, name, NO_PARAMETERS, None))
 
     def _provide(self, linker: wc.Linker, found: Import) -> None:
         assert found.host is not None
@@ -130,6 +146,10 @@ class ComponentStore(Store):
         super().__init__(raw, memory, instances=INSTANCES, tables=TABLES, memories=memories)
         self._exports = exports
         self._instance: Any = None
+
+    def set_http(self) -> None:
+        """Give the guest what ``wasi:http`` keeps."""
+        _bindings._wasmtime_context_set_wasi_http(self.context)
 
     def start(self, linker: wc.Linker, component: wc.Component) -> None:
         """Make the store's one instance. Raises wasmtime's own errors."""

@@ -129,6 +129,8 @@ class Waiting(HostPart):
                 if self.instance.expired():
                     raise Stop
                 self._ask("wait", context, args, LOOK_EVERY, ctypes.addressof(result))
+            if self.instance.expired():
+                raise Stop  # what it waited for may have ended with its time
         finally:
             native.give_back(context, ctypes.c_size_t.from_address(args + cvalues.AT).value)
         return 0

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from weft._answer import Emit, answer, emit
 from weft.errors import HostError
+from weft.fetching import Response, fetch
 from weft.frame import Frame, Picture
 from weft.kept import config, state
 from weft.model import Model, Outputs, model
@@ -26,10 +27,12 @@ __all__ = [
     "Model",
     "Outputs",
     "Picture",
+    "Response",
     "Tensor",
     "answer",
     "config",
     "emit",
+    "fetch",
     "model",
     "state",
 ]

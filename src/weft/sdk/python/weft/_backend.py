@@ -107,6 +107,13 @@ class Backend(Protocol):
     def state_delete(self, key: str) -> None:
         """Forget a value; nothing happens where there is none."""
 
+    # the network
+
+    def fetch(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """A request, where its host is granted: status, headers and body of the response."""
+
 
 _current: list[Backend] = []
 

@@ -14,6 +14,7 @@ from wit_world.imports import (
     config,
     frame,
     graph,
+    http,
     image,
     logging,
     output,
@@ -174,6 +175,13 @@ class ComponentBackend:
     def state_delete(self, key: str) -> None:
         with _asking():
             state.delete(key)
+
+    def fetch(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        with _asking():
+            found = http.fetch_latin1(method, url, list(headers.items()), str(body, _BYTES))
+        return found.status, dict(found.headers), found.body.encode(_BYTES)
 
 
 def prepare() -> None:

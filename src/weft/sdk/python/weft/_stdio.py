@@ -159,6 +159,13 @@ class StdioBackend:
         """Asks the host."""
         self._ask("state.delete", key=key)
 
+    def fetch(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Has the host make it."""
+        told, found = self._ask("fetch", body, method=method, url=url, headers=list(headers.items()))
+        return told["status"], dict(told["headers"]), found
+
     def ask_for_payloads(self) -> None:
         """Payloads that are large or costly need not be sent."""
         self._ask("payload.lazy", lazy=True)

@@ -1,0 +1,162 @@
+"""Archives from strangers: files and folders come out, within the folder, and no more than is allowed."""
+
+from __future__ import annotations
+
+import gzip
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, cast
+
+from weft.artifacts.digest import PIECE
+from weft.artifacts.disk import told, unwritable
+from weft.artifacts.kinds import Packing
+from weft.core.errors import InputError, UnavailableError
+from weft.core.text import visible
+
+MAX_HEADER = 1 << 20
+_LONG = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+ENDS = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much may come out of one archive: files, bytes, and bytes for each byte of the archive."""
+
+    files: int = 10_000
+    size: int = 64 << 30
+    ratio: int = 200
+    small: int = 64 << 20
+    """Bytes that may come out of any archive, however small."""
+
+    def most(self, packed: int) -> int:
+        """Bytes that may come out of an archive of ``packed`` bytes."""
+        return min(self.size, max(self.small, packed * self.ratio))
+
+
+BOUNDS = Bounds()
+
+
+def safe_name(name: str, where: str) -> PurePosixPath:
+    """A relative name that stays within its folder. Raises InputError."""
+    path = PurePosixPath(name)
+    unsound = path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or not name.isprintable()
+    if unsound or len(name) > 1024 or any(len(part.encode()) > 255 for part in path.parts):
+        what = f"'{visible(name[:100])}' is no name of a file within the artifact"
+        raise InputError(what, where=where, cure="do not use this artifact: it tries to write elsewhere, or is damaged")
+    return path
+
+
+def unpack(archive: Path, packing: Packing, folder: Path, where: str, bounds: Bounds = BOUNDS) -> None:
+    """Unpack an archive into a folder; only files and folders, nothing that is there already.
+
+    Raises InputError for anything else in it, for one that is damaged or grows beyond ``bounds``, OutputError for a
+    full disk, and UnavailableError for zstd where Python has none.
+    """
+    most = bounds.most(archive.stat().st_size)
+    with _opened(archive, packing, where) as stream:
+        reader = _Counted(stream, most + (1 << 20) + bounds.files * 2048, where)
+        try:
+            with tarfile.open(fileobj=cast("IO[bytes]", reader), mode="r|", tarinfo=_Member) as tar:
+                _extract(tar, folder, where, bounds.files, most)
+        except ENDS as error:
+            raise InputError("the archive is damaged", where=where, cure="push the artifact again") from error
+
+
+class _Member(tarfile.TarInfo):
+    """A header that is what it should be: long names in it are held in memory, and a size is never below nothing."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Member:
+        member = super().frombuf(buf, encoding, errors)
+        names = member.type in (*_LONG, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+        if member.size < 0 or (names and member.size > MAX_HEADER):
+            raise tarfile.ReadError("a header of this size is none")
+        return member
+
+
+class _Counted:
+    """Reads no more than a number of bytes: headers, too, can be packed to nothing."""
+
+    def __init__(self, stream: IO[bytes], most: int, where: str) -> None:
+        self._stream, self._left, self._where = stream, most, where
+
+    def read(self, size: int) -> bytes:
+        piece = self._stream.read(min(size, self._left + 1))
+        self._left -= len(piece)
+        if self._left < 0:
+            raise _too_much(self._where)
+        return piece
+
+
+def _extract(tar: tarfile.TarFile, folder: Path, where: str, files: int, most: int) -> None:
+    for count, member in enumerate(tar):
+        if count >= files:
+            raise InputError(f"the archive has more than {files} files", where=where, cure="take fewer, larger files")
+        target = folder / safe_name(member.name, where)
+        if member.isdir():
+            with told(target):
+                target.mkdir(parents=True, exist_ok=True)
+            continue
+        if not member.isreg():
+            what = f"'{visible(member.name[:100])}' in the archive is a link or device"
+            raise InputError(what, where=where, cure="pack files and folders alone, with their content: tar -h")
+        most -= member.size
+        if most < 0:
+            raise _too_much(where)
+        _write(tar, member, target, where)
+
+
+def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path, where: str) -> None:
+    content = tar.extractfile(member)
+    assert content is not None  # it is a file
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file = target.open("xb")
+    except (FileExistsError, NotADirectoryError) as error:
+        what = f"'{visible(member.name[:100])}' is there twice"
+        raise InputError(what, where=where, cure="pack each file once") from error
+    except OSError as error:
+        raise unwritable(error, target) from error
+    with file:
+        while piece := content.read(PIECE):
+            with told(target):
+                file.write(piece)
+        with told(target):
+            file.flush()
+
+
+@contextmanager
+def _opened(archive: Path, packing: Packing, where: str) -> Iterator[IO[bytes]]:
+    with archive.open("rb") as file:
+        if packing == "tar+gzip":
+            with gzip.GzipFile(fileobj=file) as stream:
+                yield stream  # type: ignore[misc]  # a GzipFile reads as an IO does
+        elif packing == "tar+zstd":
+            with _zstd(where)(file) as stream:
+                yield stream
+        else:
+            yield file
+
+
+def _zstd(where: str) -> Callable[[IO[bytes]], IO[bytes]]:
+    """Python's own from 3.14 on, or the package's."""
+    from importlib import import_module
+
+    try:
+        reader: Callable[[IO[bytes]], IO[bytes]] = import_module("compression.zstd").ZstdFile
+    except ImportError:
+        try:
+            reader = import_module("zstandard").ZstdDecompressor().stream_reader
+        except ImportError:
+            cure = "pip install zstandard, or take Python 3.14"
+            raise UnavailableError("it is packed with zstd", where=where, cure=cure) from None
+    return reader
+
+
+def _too_much(where: str) -> InputError:
+    cure = "do not use this artifact, unless its author says that it must be so large"
+    return InputError("more comes out of the archive than its size allows", where=where, cure=cure)

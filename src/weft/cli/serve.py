@@ -1,0 +1,84 @@
+"""``weft serve``: models over HTTP."""
+
+from __future__ import annotations
+
+import sys
+from json import dumps
+from threading import Event
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from weft.cli.serve_options import Listening, ServedModels
+
+if TYPE_CHECKING:
+    from weft.serve.server import Server
+
+
+def serve(
+    *,
+    models: ServedModels = ServedModels(),
+    listening: Listening = Listening(),
+    log: Literal["auto", "text", "json"] = "auto",
+    log_level: Literal["debug", "info", "warning", "error"] = "info",
+    json: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+) -> int:
+    """Serve models over HTTP, in the Open Inference Protocol, until Ctrl-C.
+
+        weft serve --model mobilenet=mobilenetv2.onnx --labels mobilenet=imagenet.txt
+        weft serve --model net/1=old.onnx --model net/2=new.onnx --port 8000
+        weft serve --model net=net.onnx --max-batch 8 --batch-window 2ms --memory 2GiB
+
+    Its address is printed when requests are answered; `/v2/health/ready` tells when all models are loaded. Stopped, it
+    takes nothing more and finishes what it took.
+
+    Parameters
+    ----------
+    log
+        The form of the log on standard error; auto is text.
+    log_level
+        What is logged.
+    json
+        Print the address as JSON, and write the log as JSON lines.
+    """
+    from weft.cli import logs
+    from weft.cli.until import exit_code, signals
+
+    logs.configure(log_level, "json" if json or log == "json" else "text")
+    server = _server(models, listening)
+    ended = Event()
+    with signals(ended.set) as heard:
+        server.start()
+        try:
+            _tell(server, as_json=json)
+            ended.wait()
+        finally:
+            server.close()
+    return exit_code(heard)
+
+
+def _server(models: ServedModels, listening: Listening) -> Server:
+    from weft.core.units import parse_size
+    from weft.flow.functions import models as process_models
+    from weft.serve.access_log import write_line
+    from weft.serve.models.service import Models
+    from weft.serve.oip.rest import OpenInference
+    from weft.serve.server import Server
+    from weft.serve.services import Services
+
+    served = Models(process_models(), None if models.memory is None else parse_size(models.memory))
+    models.fill(served)
+    services = Services(served, listening.settings())
+    if listening.access_log:
+        services.observers.append(write_line)
+    return Server(services, [OpenInference()])
+
+
+def _tell(server: Server, *, as_json: bool) -> None:
+    names = server.services.models.names()
+    if as_json:
+        line = dumps({"event": "serving", "url": server.url, "models": names}, ensure_ascii=False)
+    else:
+        line = f"serving {', '.join(names) or 'nothing'} at {server.url}"
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

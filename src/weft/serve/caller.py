@@ -1,0 +1,79 @@
+"""Who asks, and what they may do. Everything that serves takes a ``Caller``, whatever protocol it came by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from weft.core.errors import DeniedError
+
+Action = Literal["infer", "read", "manage"]
+"""``infer``: use a model or function. ``read``: its metadata and statistics. ``manage``: load, unload, settings."""
+
+Kind = Literal["model", "function", "server"]
+
+
+class Rights(Protocol):
+    """What one caller may do."""
+
+    def allows(self, action: Action, kind: Kind, name: str) -> bool:
+        """Whether the caller may do it; ``name`` is empty for the server itself. Called often: no waiting in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks.
+
+    Attributes:
+        name: for the access log and the rate limits; never a secret.
+        rights: what the caller may do.
+    """
+
+    name: str
+    rights: Rights
+
+    def require(self, action: Action, kind: Kind, name: str = "") -> None:
+        """DeniedError where the caller may not do it."""
+        if not self.rights.allows(action, kind, name):
+            what = f"'{self.name}' may not {action} {kind}{f' {name!r}' if name else ''}"
+            raise DeniedError(what, cure="ask who runs this server for the right to")
+
+    def may(self, action: Action, kind: Kind, name: str = "") -> bool:
+        """Whether the caller may do it."""
+        return self.rights.allows(action, kind, name)
+
+
+class EveryRight:
+    """All is allowed."""
+
+    def allows(self, action: Action, kind: Kind, name: str) -> bool:
+        """True."""
+        return True
+
+
+ANYONE = Caller("anyone", EveryRight())
+"""Whoever asks a server that has no access rules."""
+
+ITSELF = Caller("weft", EveryRight())
+"""This process: pipelines, start-up, the command line."""
+
+
+class Access(Protocol):
+    """Lets callers in. One object serves every protocol."""
+
+    async def admit(self, headers: Mapping[str, str], peer: str) -> Caller:
+        """The caller of a request. Raises IdentityError (who is it?) and RateLimitError (too often).
+
+        Args:
+            headers: HTTP headers or gRPC metadata, names in lower case.
+            peer: the address it comes from, without its port.
+        """
+
+
+class OpenAccess:
+    """No rules: everybody is ``ANYONE``."""
+
+    async def admit(self, headers: Mapping[str, str], peer: str) -> Caller:
+        """``ANYONE``."""
+        return ANYONE

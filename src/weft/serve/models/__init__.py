@@ -1,0 +1,1 @@
+"""Models that are served: names and versions, a queue and threads for each, batches, statistics, a memory budget."""

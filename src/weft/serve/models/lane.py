@@ -1,0 +1,308 @@
+"""A loaded model's lane: a bounded queue, and threads that take from it and run the model.
+
+The queue's policy is *refuse*: one request more than it holds gets BusyError at once. A thread that comes free takes
+the oldest request, and joins to it what waits and fits, up to the largest batch.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
+from time import monotonic_ns, thread_time_ns
+
+from weft.core.clock import now_ns
+from weft.core.errors import BusyError, ModelError, TensorError, WeftError
+from weft.core.model import Model
+from weft.core.tensor import Tensor
+from weft.nn.ports import Feed, output_indexes
+from weft.serve.models.batch import Shapes, joined, parted, rows_of, shapes_of
+from weft.serve.models.counts import Counter, Execution
+
+log = logging.getLogger("weft.serve")
+
+QUICK_S = 0.0002
+"""An inference that is shorter costs less than the way to another thread and back."""
+
+_LONG_NS = 2_000_000
+_SLOW_FOR = 1000
+
+Outputs = dict[str, Tensor]
+Done = Callable[[Outputs | WeftError], object]
+"""Takes a request's outputs or its error, once, on whatever thread made them; must not raise or wait."""
+
+
+class RetiredError(Exception):
+    """The lane takes nothing more: another one has its place. For whoever submits, never for callers."""
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One request in a lane.
+
+    Attributes:
+        inputs: by name, already checked.
+        wanted: names of the outputs, None for all.
+        done: who is told.
+        arrived: monotonic nanoseconds.
+        overdue: monotonic nanoseconds after which nobody waits for it any more; 0 for never.
+        rows: of the batch dimension; 0 where it cannot be joined to others.
+        shapes: what must be the same to be joined.
+    """
+
+    inputs: Mapping[str, Tensor]
+    wanted: tuple[str, ...] | None
+    done: Done
+    arrived: int
+    overdue: int = 0
+    rows: int = 0
+    shapes: Shapes = ()
+
+    def joins(self, other: Job) -> bool:
+        """Whether both can go into one batch."""
+        return bool(other.rows) and other.shapes == self.shapes and other.wanted == self.wanted
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSettings:
+    """How a lane works; see :class:`weft.serve.models.spec.ModelSpec`."""
+
+    instances: int
+    queue: int
+    max_batch: int = 1
+    batch_window_s: float = 0.0
+    quick: bool = False
+
+
+@dataclass(slots=True)
+class _Load:
+    """What a lane has to do, kept under its lock."""
+
+    waiting: deque[Job] = field(default_factory=deque)
+    busy: int = 0  # threads
+    running: int = 0  # requests
+    typical_s: float = 0.0
+    slow: int = 0  # requests to come that are not run by their callers, after one took long there
+    closed: bool = False
+
+
+class Lane:
+    """The queue and threads of one loaded model. Safe to use from many threads."""
+
+    def __init__(self, name: str, model: Model, settings: LaneSettings, counter: Counter) -> None:
+        self.model = model
+        self.settings = settings
+        self._name = name
+        self._counter = counter
+        self._feed = Feed(model.info.inputs)
+        self._batches = settings.max_batch > 1
+        self._lock = Lock()
+        self._load = _Load()
+        self._tokens: SimpleQueue[bool] = SimpleQueue()  # one per job, False to end a thread
+        self._threads = [
+            Thread(target=self._work, name=f"weft:{name}:{number}", daemon=True) for number in range(settings.instances)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait."""
+        return len(self._load.waiting)
+
+    @property
+    def running(self) -> int:
+        """Requests in the engine."""
+        return self._load.running
+
+    def job(self, inputs: Mapping[str, Tensor], wanted: Sequence[str], done: Done, timeout_s: float) -> Job:
+        """A job for :meth:`submit`. Raises TensorError for names, dtypes and shapes the model does not have."""
+        feeds = self._feed.order(inputs, self._name)
+        if wanted:
+            output_indexes(wanted, self.model.info.outputs, self._name)
+        now = monotonic_ns()
+        overdue = 0 if timeout_s == float("inf") else now + int(timeout_s * 1e9)
+        names = tuple(dict.fromkeys(wanted)) or None
+        job = Job(inputs, names, done, now, overdue)
+        if self._batches:
+            job.rows, job.shapes = rows_of(feeds), shapes_of(feeds)
+        return job
+
+    def submit(self, job: Job) -> None:
+        """Take a job. Raises BusyError where the queue is full, and RetiredError once the lane is closed."""
+        with self._lock:
+            load = self._load
+            if load.closed:
+                raise RetiredError
+            idle = self.settings.instances - load.busy
+            if len(load.waiting) >= self.settings.queue + idle:
+                self._counter.count("refused")
+                raise self._busy(load)
+            load.waiting.append(job)
+        self._tokens.put(True)
+
+    def run_here(self, job: Job) -> bool:
+        """Run a job on the caller's thread, where that is quicker than waking another; else False: submit it.
+
+        Only for models whose inference takes less time than the way to another thread and back. Raises RetiredError.
+        """
+        if not self.settings.quick:
+            return False
+        with self._lock:
+            load = self._load
+            if load.closed:
+                raise RetiredError
+            if load.slow or load.waiting or load.busy >= self.settings.instances:
+                load.slow = max(load.slow - 1, 0)
+                return False
+            load.busy += 1
+            load.running += 1
+        began = thread_time_ns()  # of this thread alone: on a busy machine others may have had the core meanwhile
+        try:
+            self._run([job])
+        finally:
+            with self._lock:
+                load.busy -= 1
+                load.running -= 1
+                if thread_time_ns() - began > _LONG_NS:
+                    load.slow = _SLOW_FOR
+        return True
+
+    def cancel(self, job: Job, reason: str = "gone") -> bool:
+        """Take a job back that has not begun, and count why; False where it has. ``done`` is not called then."""
+        with self._lock:
+            try:
+                self._load.waiting.remove(job)
+            except ValueError:
+                return False
+        self._counter.count(reason)
+        return True
+
+    def close(self) -> None:
+        """Take nothing more; what waits is still done. Returns at once."""
+        with self._lock:
+            if self._load.closed:
+                return
+            self._load.closed = True
+        for _ in self._threads:
+            self._tokens.put(False)
+
+    def join(self, timeout_s: float | None = None) -> bool:
+        """Wait until a closed lane has done all it took; whether it has."""
+        for thread in self._threads:
+            thread.join(timeout_s)
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _busy(self, load: _Load) -> BusyError:
+        ahead = (len(load.waiting) + load.running) / self.settings.instances
+        what = f"{len(load.waiting)} requests wait for model '{self._name}', and its queue holds no more"
+        return BusyError(what, retry_after_s=max(ahead * load.typical_s, 0.1), cure="ask again later, or less often")
+
+    # --- its threads ---------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while self._tokens.get():
+            self._turn()
+        while self._turn():  # tokens to end may overtake jobs that other threads left
+            pass
+
+    def _turn(self) -> bool:
+        """Run what waits, if anything does."""
+        batch = self._take()
+        if not batch:
+            return False
+        try:
+            self._run(batch)
+        finally:
+            with self._lock:
+                self._load.busy -= 1
+                self._load.running -= len(batch)
+        return True
+
+    def _take(self) -> list[Job]:
+        with self._lock:
+            if not self._load.waiting:
+                return []
+            batch = [self._load.waiting.popleft()]
+            self._load.busy += 1
+            self._load.running += 1
+        if self._batches and batch[0].rows:
+            self._gather(batch)
+        return batch
+
+    def _gather(self, batch: list[Job]) -> None:
+        """Join what waits to a batch; where a window is open, also what comes until it closes."""
+        until = monotonic_ns() + int(self.settings.batch_window_s * 1e9)
+        while self._join_waiting(batch) and (left := until - monotonic_ns()) > 0:
+            try:
+                if not self._tokens.get(timeout=left / 1e9):
+                    self._tokens.put(False)  # meant for the loop
+                    return
+            except Empty:
+                return
+
+    def _join_waiting(self, batch: list[Job]) -> bool:
+        """Join what waits and fits; whether there is room for more."""
+        rows = sum(job.rows for job in batch)
+        with self._lock:
+            waiting = self._load.waiting
+            while waiting and batch[0].joins(waiting[0]) and rows + waiting[0].rows <= self.settings.max_batch:
+                job = waiting.popleft()
+                batch.append(job)
+                rows += job.rows
+                self._load.running += 1
+            blocked = bool(waiting)
+        if blocked:
+            self._tokens.put(True)  # the window took its token: another thread may begin it
+        return not blocked and rows < self.settings.max_batch
+
+    def _run(self, batch: list[Job]) -> None:
+        began = monotonic_ns()
+        live = [job for job in batch if not job.overdue or began < job.overdue]
+        for job in batch:
+            if job not in live:
+                self._late(job, began)
+        if not live:
+            return
+        try:
+            self._execute(live, began)
+        except (ModelError, TensorError) as error:
+            self._fail(live, error)
+        except Exception as error:  # an engine can raise anything; its callers must still be answered
+            log.exception("model '%s' failed", self._name)
+            self._fail(live, ModelError(f"the engine failed: {type(error).__name__}", where=self._name))
+
+    def _late(self, job: Job, now: int) -> None:
+        self._counter.count("overdue")
+        waited = (now - job.arrived) / 1e9
+        job.done(
+            BusyError(f"waited {waited:.1f} s for model '{self._name}', as long as it may", cure="ask again later")
+        )
+
+    def _execute(self, jobs: Sequence[Job], began: int) -> None:
+        inputs = jobs[0].inputs if len(jobs) == 1 else joined([job.inputs for job in jobs])
+        at_joined = monotonic_ns()
+        outputs = self.model.infer(inputs, jobs[0].wanted)
+        computed = monotonic_ns()
+        rows = [job.rows for job in jobs]
+        shares = [outputs] if len(jobs) == 1 else parted(outputs, rows, self._name)
+        ended = monotonic_ns()
+        arrived = tuple(job.arrived for job in jobs)
+        self._load.typical_s += 0.1 * ((ended - began) / 1e9 / len(jobs) - self._load.typical_s)
+        self._counter.executed(
+            Execution(arrived, sum(rows) or 1, began, at_joined, computed, ended, now_ns() // 1_000_000)
+        )
+        for job, share in zip(jobs, shares, strict=True):
+            job.done(share)
+
+    def _fail(self, jobs: Sequence[Job], error: WeftError) -> None:
+        """Tell a request its error; of a batch, run each by itself, so that one does not fail the others."""
+        if len(jobs) > 1:
+            for job in jobs:
+                self._run([job])
+            return
+        self._counter.failed(jobs[0].arrived, monotonic_ns())
+        jobs[0].done(error)

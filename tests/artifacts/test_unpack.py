@@ -1,0 +1,149 @@
+"""Archives from strangers."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import io
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import missing
+from weft.artifacts.unpack import Bounds, unpack
+from weft.core.errors import InputError, UnavailableError
+
+
+def packed(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Path:
+    with tarfile.open(path, "w") as tar:
+        for member, content in members:
+            tar.addfile(member, io.BytesIO(content))
+    return path
+
+
+def file(name: str, content: bytes = b"x") -> tuple[tarfile.TarInfo, bytes]:
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    return member, content
+
+
+def special(name: str, kind: bytes, target: str = "") -> tuple[tarfile.TarInfo, bytes]:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, target
+    return member, b""
+
+
+def test_files_and_folders_come_out(tmp_path: Path) -> None:
+    folder = special("net", tarfile.DIRTYPE)
+    archive = packed(tmp_path / "a.tar", folder, file("net/a.onnx", b"a"), file("./net/deep/b.txt", b"b"))
+    unpack(archive, "tar", tmp_path / "out", "here")
+    assert (tmp_path / "out/net/a.onnx").read_bytes() == b"a"
+    assert (tmp_path / "out/net/deep/b.txt").read_bytes() == b"b"
+
+
+def test_gzip_comes_out(tmp_path: Path) -> None:
+    plain = packed(tmp_path / "a.tar", file("a", b"a" * 10_000))
+    (tmp_path / "a.tgz").write_bytes(gzip.compress(plain.read_bytes()))
+    unpack(tmp_path / "a.tgz", "tar+gzip", tmp_path / "out", "here")
+    assert (tmp_path / "out/a").read_bytes() == b"a" * 10_000
+
+
+def test_zstd_comes_out_or_its_package_is_named(tmp_path: Path) -> None:
+    plain = packed(tmp_path / "a.tar", file("a", b"a" * 10_000))
+    program = shutil.which("zstd")
+    if program is None:
+        missing("zstd", "apt-get install zstd")
+    subprocess.run([str(program), "-q", str(plain)], check=True)
+    there = any(importlib.util.find_spec(name) for name in ("zstandard", "compression"))
+    if not there:
+        with pytest.raises(UnavailableError, match="zstd") as told:
+            unpack(tmp_path / "a.tar.zst", "tar+zstd", tmp_path / "out", "here")
+        assert "pip install zstandard" in told.value.cure
+        return
+    unpack(tmp_path / "a.tar.zst", "tar+zstd", tmp_path / "out", "here")
+    assert (tmp_path / "out/a").read_bytes() == b"a" * 10_000
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        file("../outside"),
+        file("/tmp/outside"),
+        file("a/../../outside"),
+        file("a\\b"),
+        file("a\x1b[2Jb"),
+        file("x" * 300),
+        special("link", tarfile.SYMTYPE, "/etc"),
+        special("hard", tarfile.LNKTYPE, "/etc/passwd"),
+        special("device", tarfile.CHRTYPE),
+        special("pipe", tarfile.FIFOTYPE),
+    ],
+    ids=lambda member: repr(member[0].name[:20]),
+)
+def test_what_would_lead_elsewhere_is_refused(tmp_path: Path, member: tuple[tarfile.TarInfo, bytes]) -> None:
+    archive = packed(tmp_path / "a.tar", member)
+    with pytest.raises(InputError) as told:
+        unpack(archive, "tar", tmp_path / "out", "here")
+    assert told.value.cure
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path != archive]
+
+
+def test_a_file_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="twice"):
+        unpack(packed(tmp_path / "a.tar", file("a"), file("a")), "tar", tmp_path / "out", "here")
+    with pytest.raises(InputError, match="twice"):
+        unpack(packed(tmp_path / "b.tar", file("b"), file("b/c")), "tar", tmp_path / "out", "here")
+
+
+def test_a_bomb_stops_at_its_bound(tmp_path: Path) -> None:
+    with gzip.open(tmp_path / "bomb.tgz", "wb", compresslevel=1) as stream:
+        member = tarfile.TarInfo("zeros")
+        member.size = 64 << 20
+        stream.write(member.tobuf())
+        for _ in range(64):
+            stream.write(bytes(1 << 20))
+    bounds = Bounds(small=1 << 20, ratio=2)
+    with pytest.raises(InputError, match="more comes out"):
+        unpack(tmp_path / "bomb.tgz", "tar+gzip", tmp_path / "out", "here", bounds)
+    assert not (tmp_path / "out" / "zeros").exists()
+
+
+def header(change: Callable[[tarfile.TarInfo], None]) -> bytes:
+    member = tarfile.TarInfo("x")
+    change(member)
+    return member.tobuf(format=tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])
+def test_a_name_of_a_gigabyte_is_not_held_in_memory(tmp_path: Path, kind: bytes) -> None:
+    def long(member: tarfile.TarInfo) -> None:
+        member.type, member.size = kind, 1 << 30
+
+    (tmp_path / "a.tar").write_bytes(header(long) + b"a" * 4096)
+    with pytest.raises(InputError, match="damaged"):
+        unpack(tmp_path / "a.tar", "tar", tmp_path / "out", "here")
+
+
+def test_too_many_files_are_refused(tmp_path: Path) -> None:
+    archive = packed(tmp_path / "a.tar", *(file(str(number)) for number in range(20)))
+    with pytest.raises(InputError, match="more than 10 files"):
+        unpack(archive, "tar", tmp_path / "out", "here", Bounds(files=10))
+
+
+@pytest.mark.parametrize("packing", ["tar", "tar+gzip"])
+@pytest.mark.parametrize("data", [b"no archive", b"\x1f\x8b\x08\0broken", b"x" * 2000])
+def test_a_damaged_archive_is_told(tmp_path: Path, packing: str, data: bytes) -> None:
+    (tmp_path / "a").write_bytes(data)
+    with pytest.raises(InputError, match="damaged"):
+        unpack(tmp_path / "a", packing, tmp_path / "out", "here")  # type: ignore[arg-type]
+
+
+def test_a_cut_archive_is_told(tmp_path: Path) -> None:
+    whole = packed(tmp_path / "a.tar", file("a", b"a" * 100_000)).read_bytes()
+    (tmp_path / "cut.tar").write_bytes(whole[:50_000])
+    with pytest.raises(InputError, match="damaged"):
+        unpack(tmp_path / "cut.tar", "tar", tmp_path / "out", "here")
