@@ -119,7 +119,8 @@ def test_a_function_does_not_take_back_what_it_emits_itself() -> None:
 
 def test_what_a_sink_publishes_a_source_elsewhere_takes(here: LocalStreams) -> None:
     collect, node = sink("belt")
-    source = SourceNode(name="in", open=lambda: StreamSource(here, ("belt",), limit=3), patterns=("belt",))
+    subscribed = StreamSource(here, ("belt",), limit=3)  # before anything is published
+    source = SourceNode(name="in", open=lambda: subscribed, patterns=("belt",))
     taking = Run(Graph((source,), (), (node,))).start()
     publish = SinkNode(name="out", open=lambda: StreamSink(here, RELIABLE), inputs=("belt",))
     Pipeline(sources=[SourceNode(name="belt", open=lambda: Script(3))], sinks=[publish]).run()
