@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import zenoh
+from zenoh.handlers import Callback
 
 from weft.core.clock import monotonic
 from weft.core.frame import Frame
@@ -72,7 +73,8 @@ class GroupSender:
         self._ended = False
         self._taken: zenoh.Subscriber[None] | None = None
         session = place.session
-        self._found = session.liveliness().declare_subscriber(f"{key}/{GROUP}/**", self._presence, history=True)
+        presence = Callback(self._presence, indirect=False)  # else Zenoh gives each publisher a thread for it
+        self._found = session.liveliness().declare_subscriber(f"{key}/{GROUP}/**", presence, history=True)
 
     def offer(self, frame: Frame, message: Message) -> None:
         """Give a frame to one member of each group."""

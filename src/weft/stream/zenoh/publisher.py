@@ -8,6 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, cast
 
 import zenoh
+from zenoh.handlers import Callback
 
 from weft.core.clock import monotonic
 from weft.core.errors import PipelineError, UsageError
@@ -67,7 +68,8 @@ class ZenohPublisher:
         self._answers = f"{key}/{CACHE}/{self.ident:016x}"
         session = place.session
         self._publisher = session.declare_publisher(key, congestion_control=zenoh.CongestionControl.DROP)
-        self._queryable = session.declare_queryable(self._answers, self._asked) if self.flags else None
+        asked = Callback(self._asked, indirect=False)  # else Zenoh gives each publisher a thread for it
+        self._queryable = session.declare_queryable(self._answers, asked) if self.flags else None
         self._token = session.liveliness().declare_token(f"{key}/{ALIVE}/{self.ident:016x}/{int(self.flags)}")
         self._gatherer = Gatherer(self._send)
         self._timed = False
