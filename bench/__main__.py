@@ -16,6 +16,7 @@ from bench import (
     python,
     sandbox,
     serve,
+    serve_grpc,
     startup,
     state,
     streams,
@@ -41,6 +42,7 @@ SUITES = {
     "python": python,
     "state": state,
     "serve": serve,
+    "serve_grpc": serve_grpc,
     "streams": streams,
     "artifacts": artifacts,
 }

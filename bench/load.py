@@ -24,7 +24,7 @@ class Load:
     Attributes:
         seconds: how long it ran.
         latencies: seconds of each request, in the order of the answers.
-        failed: answers that were not 200.
+        failed: answers that were not 200, and requests that got none.
         cpu: the generator's own processor seconds per second.
     """
 
@@ -60,11 +60,17 @@ def binary_request(model: str, name: str, array: np.ndarray[Any, Any]) -> bytes:
     head = json.dumps({"inputs": [given], "parameters": {"binary_data_output": True}}).encode()
     lines = [
         f"POST /v2/models/{model}/infer HTTP/1.1",
-        "Host: bench",
+        "Host: localhost",
         f"Inference-Header-Content-Length: {len(head)}",
         f"Content-Length: {len(head) + len(raw)}",
     ]
     return "\r\n".join(lines).encode() + _END + head + raw
+
+
+def post(path: str, body: bytes, media_type: str = "application/octet-stream") -> bytes:
+    """A POST, as it goes over the wire."""
+    lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Type: {media_type}", f"Content-Length: {len(body)}"]
+    return "\r\n".join(lines).encode() + _END + body
 
 
 def run(port: int, request: bytes, clients: int, seconds: float) -> Load:
@@ -103,6 +109,7 @@ class _Client(asyncio.Protocol):
         self._ended = ended
         self._got = bytearray()
         self._whole = 0
+        self._waits = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -110,6 +117,7 @@ class _Client(asyncio.Protocol):
 
     def _ask(self) -> None:
         self._asked = time.perf_counter()
+        self._waits = True
         self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
@@ -127,10 +135,12 @@ class _Client(asyncio.Protocol):
         self._load.latencies.append(now - self._asked)
         self._got.clear()
         self._whole = 0
+        self._waits = False
         if now < self._until:
             self._ask()
         else:
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._load.failed += self._waits
         self._ended()

@@ -1,4 +1,7 @@
-"""``make soak``: run the pipeline, then the streams, for ten minutes each or ``MINUTES=…`` of them, and watch."""
+"""``make soak``: run the pipeline, the streams and the server for ten minutes or ``MINUTES=…`` each, and watch.
+
+The server takes half as long: five minutes of ten.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 from soak.pipeline import Soak, quiet
+from soak.serve import Served
 from soak.streams import FEW, ROLES, STREAMS, Site, looks, summary
 from soak.watch import Sample, faults, sample
 from weft.core.clock import monotonic
@@ -53,7 +57,16 @@ def run_streams(seconds: float) -> int:
         return _verdict(site.faults(sent, report), summary(sent, report))
 
 
-RUNS = {"pipeline": run_pipeline, "streams": run_streams}
+def run_serve(seconds: float) -> int:
+    """A server under load, in a process of its own, for half the time."""
+    with ExitStack() as stack:
+        served = Served(stack)
+        for taken in served.rounds(seconds / 2, SAMPLES):
+            print(_line(taken, served.samples[0]).replace("frames", "requests"), flush=True)
+        return _verdict(served.faults(), served.summary())
+
+
+RUNS = {"pipeline": run_pipeline, "streams": run_streams, "serve": run_serve}
 
 
 def _verdict(found: Sequence[str], what: str) -> int:

@@ -18,7 +18,9 @@ from weft.spec.access import parse_access
 from weft.spec.classify import parse_classifier
 from weft.spec.kind import kind_of
 from weft.spec.pipeline import parse_pipeline
+from weft.spec.policy import parse_policy
 from weft.spec.reader import read
+from weft.spec.rights import parse_rights
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md"), *(ROOT / "examples").rglob("*.md")])
@@ -36,7 +38,8 @@ def test_every_yaml_block_is_a_document(where: str, block: str):
     if kind == "pipeline":
         assert not parse_pipeline(block, where=where).warnings
     else:
-        parse = {"classifier": parse_classifier, "access": parse_access}[kind]
+        parsers = {"classifier": parse_classifier, "access": parse_access}
+        parse = {**parsers, "rights": parse_rights, "policy": parse_policy}[kind]
         assert parse(block, where=where)
 
 

@@ -11,7 +11,7 @@ _SECTION = r"^## weft {name}\n.*?(?=^## weft |\Z)"
 
 def reference() -> str:
     """Every command with its arguments and options, as Markdown."""
-    return "\n".join(_section(name) for name in [*COMMANDS, "source", "model", "cache", "state"])
+    return "\n".join(_section(name) for name in [*COMMANDS, "source", "model", "key", "cache", "state"])
 
 
 def _section(name: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import weft, weft_process  # noqa: F401 - fixtures, also of this folder
+from tests.cli.conftest import ECHO, weft, weft_process  # noqa: F401 - fixtures, also of this folder
 from tests.conftest import missing
 from weft.artifacts.reference import OciReference, parse_oci
 from weft.artifacts.settings import Retry, Settings
@@ -24,7 +24,7 @@ USER, PASSWORD = "weft", "s3cret-pass"
 _HTPASSWD = f"{USER}:$2b$04$Djcup2YpcnQdoJpqT4UATe/AfccUdUKl2P9W400DYCTqy0k36y2NS\n"
 """The password's bcrypt, at its lowest cost."""
 
-FAST = Settings(offline=False, retry=Retry(attempts=4, first_s=0.01, most_s=0.02), patience_s=10.0)
+FAST = Settings(check=None, offline=False, retry=Retry(attempts=4, first_s=0.01, most_s=0.02), patience_s=10.0)
 """As by default, but without the long pauses."""
 
 Core = Callable[[str], Path]
@@ -110,6 +110,8 @@ def _nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(name, raising=False)
     for name in ("REGISTRY_AUTH_FILE", "HF_ENDPOINT", "WEFT_OFFLINE", "WEFT_CACHE_SIZE", "XDG_RUNTIME_DIR"):
         monkeypatch.delenv(name, raising=False)
+    for name in ("WEFT_POLICY", "WEFT_KEY_PASSPHRASE"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
 
 
@@ -118,6 +120,16 @@ def module(tmp_path: Path) -> Path:
     """A small core module."""
     path = tmp_path / "tiny.wasm"
     path.write_bytes(b"\0asm\x01\0\0\0" + b"\0\x05\x04name")
+    return path
+
+
+@pytest.fixture
+def echo(tmp_path: Path) -> Path:
+    """A function that emits its frame as text."""
+    import wasmtime
+
+    path = tmp_path / "echo.wasm"
+    path.write_bytes(wasmtime.wat2wasm(ECHO))
     return path
 
 

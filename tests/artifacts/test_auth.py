@@ -12,14 +12,15 @@ import pytest
 
 from tests.artifacts.conftest import FAST, PASSWORD, USER, Served
 from tests.artifacts.front import Answer, Asked, Front, front
-from weft.artifacts.auth import Challenge, parse_challenge
+from weft.artifacts.auth import Authorizer, Challenge, parse_challenge
 from weft.artifacts.credentials import Credentials, find_credentials
+from weft.artifacts.http import Http
 from weft.artifacts.local import run
 from weft.artifacts.pull import pull
 from weft.artifacts.push import pack_wasm, push
 from weft.artifacts.reference import parse_oci
 from weft.artifacts.store import Store
-from weft.core.errors import DeniedError, InputError, UnavailableError, UsageError
+from weft.core.errors import DeniedError, InputError, OutputError, UnavailableError, UsageError
 
 
 def docker_config(folder: Path, **content: object) -> None:
@@ -112,6 +113,63 @@ def test_an_identity_token_is_exchanged(registry: Served, store: Store, tmp_path
         with pytest.raises(NotFoundError):
             run(pull(parse_oci(f"{made.host}/no/such:1"), store, FAST))
         assert len(made.of("POST", "/token")) == 1
+
+
+def test_a_registry_elsewhere_has_nothing_fetched_from_this_machine() -> None:
+    """It would get whatever stands there under the name of a token."""
+    with front("", lambda asked: Answer(200, {}, b'{"token": "inner"}')) as inner:
+
+        async def ask() -> None:
+            async with Http(FAST) as http:
+                challenge = f'Bearer realm="http://{inner.host}/token"'
+                await Authorizer(http, "registry.example.org").answer(challenge, "repository:a:pull", "")
+
+        with pytest.raises(DeniedError, match="this machine"):
+            run(ask())
+        assert not inner.asked
+
+
+def test_a_server_that_blobs_are_moved_to_is_told_no_password(
+    closed_registry: Served, store: Store, other: Store, module: Path, tmp_path: Path
+) -> None:
+    """It says that it wants one, sent to where it says: only the registry itself may."""
+    with front("", lambda asked: Answer(200, {}, b'{"token": "t"}')) as thief:
+        challenge = {"WWW-Authenticate": f'Bearer realm="http://{thief.host}/token"'}
+        with (
+            front("", lambda asked: Answer(401, challenge)) as storage,
+            front(closed_registry.host, lambda asked: moved(asked, storage.host)) as between,
+        ):
+
+            def moved(asked: Asked, host: str) -> Answer | None:
+                there = asked.method == "GET" and "/blobs/sha256:" in asked.path and "Authorization" in asked.headers
+                return Answer(307, {"Location": f"http://{host}/blob"}) if there else None
+
+            docker_config(tmp_path, auths={between.host: {"auth": packed_login()}})
+            reference = parse_oci(f"{between.host}/a/moved:1")
+            run(push(pack_wasm(store, module), reference, store, FAST))
+            with pytest.raises(DeniedError):
+                run(pull(reference, other, FAST))
+            assert storage.asked
+        assert not thief.asked
+
+
+def test_an_upload_that_is_sent_to_another_port_takes_no_password_along(
+    closed_registry: Served, store: Store, module: Path, tmp_path: Path
+) -> None:
+    with (
+        front("", lambda asked: Answer(201)) as elsewhere,
+        front(closed_registry.host, lambda asked: moved(asked, elsewhere.host)) as between,
+    ):
+
+        def moved(asked: Asked, host: str) -> Answer | None:
+            there = asked.method == "POST" and "Authorization" in asked.headers
+            return Answer(202, {"Location": f"http://{host}/upload"}) if there else None
+
+        docker_config(tmp_path, auths={between.host: {"auth": packed_login()}})
+        with pytest.raises(OutputError):  # the registry itself has nothing of it
+            run(push(pack_wasm(store, module), parse_oci(f"{between.host}/a/port:1"), store, FAST))
+        assert elsewhere.of("PUT", "/upload")
+        assert not any("Authorization" in asked.headers for asked in elsewhere.asked)
 
 
 @pytest.mark.parametrize("realm", ["ftp://x/", "", "http://me:pw@x/"])

@@ -14,7 +14,7 @@ import pytest
 
 from tests.artifacts.conftest import Served
 from tests.artifacts.front import Answer, front
-from tests.cli.conftest import ECHO, Done
+from tests.cli.conftest import Done
 from weft import Pipeline, load
 from weft.artifacts.digest import digest_of
 from weft.core.resources import guest
@@ -38,16 +38,6 @@ def forget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None
         monkeypatch.setenv("WEFT_CACHE", str(tmp_path / "elsewhere"))
 
     return away
-
-
-@pytest.fixture
-def echo(tmp_path: Path) -> Path:
-    """A function that emits its frame as text."""
-    import wasmtime
-
-    path = tmp_path / "echo.wasm"
-    path.write_bytes(wasmtime.wat2wasm(ECHO))
-    return path
 
 
 @pytest.mark.parametrize(

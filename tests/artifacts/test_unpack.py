@@ -118,6 +118,29 @@ def header(change: Callable[[tarfile.TarInfo], None]) -> bytes:
     return member.tobuf(format=tarfile.GNU_FORMAT)
 
 
+def sparse(name: str, size: int) -> tuple[tarfile.TarInfo, bytes]:
+    """A file of nothing but a hole, of the size that its second header says."""
+    member = tarfile.TarInfo(name)
+    member.pax_headers = {"GNU.sparse.realsize": str(size), "GNU.sparse.map": "0,0"}
+    return member, b""
+
+
+def test_holes_are_no_way_around_the_bound(tmp_path: Path) -> None:
+    archive = packed(tmp_path / "a.tar", sparse("less", -(1 << 40)), sparse("more", 8 << 20))
+    with pytest.raises(InputError, match="sparse"):
+        unpack(archive, "tar", tmp_path / "out", "here", Bounds(small=1 << 20, size=1 << 20))
+    assert not list((tmp_path / "out").glob("*"))
+
+
+def test_headers_without_end_are_told(tmp_path: Path) -> None:
+    def empty(member: tarfile.TarInfo) -> None:
+        member.type = tarfile.GNUTYPE_LONGNAME
+
+    (tmp_path / "a.tar").write_bytes(header(empty) * 5000 + bytes(1024))
+    with pytest.raises(InputError, match="damaged"):
+        unpack(tmp_path / "a.tar", "tar", tmp_path / "out", "here")
+
+
 @pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])
 def test_a_name_of_a_gigabyte_is_not_held_in_memory(tmp_path: Path, kind: bytes) -> None:
     def long(member: tarfile.TarInfo) -> None:

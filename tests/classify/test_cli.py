@@ -104,7 +104,6 @@ def test_what_is_no_picture_is_told(command: Command, classify: Path) -> None:
         (["--model", "net=x"], "--model"),
         (["--memory", "1MiB"], "--memory"),
         (["--engine", "openvino"], "--engine"),
-        (["--summary", "s.json"], "--summary"),
         (["--trace-host"], "--trace-host"),
     ],
 )
@@ -114,6 +113,20 @@ def test_options_that_the_document_says_are_refused(
     done = command("run", classify, *words)
     assert done.code == 64
     assert f"{named}: a classifier says this in its document" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "cure"),
+    [
+        (["--summary", "s.json"], "leave out --summary"),
+        (["--connect", "quic/edge:7447"], "weft function FILE --observe STREAM --emit STREAM"),
+    ],
+)
+def test_options_of_a_pipeline_are_refused(command: Command, classify: Path, words: list[str], cure: str) -> None:
+    done = command("run", classify, *words)
+    assert done.code == 64
+    assert f"{words[0]}: only a pipeline has that" in done.err
+    assert cure in done.err
 
 
 def test_a_picture_comes_on_standard_input(command: Command, classify: Path) -> None:

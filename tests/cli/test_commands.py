@@ -52,6 +52,11 @@ def test_an_unknown_command_suggests_one(weft: Cli) -> None:
     assert 'Did you mean "inspect"' in done.err
 
 
+def test_a_wrong_call_names_the_help_of_its_command(weft: Cli) -> None:
+    assert "cure: see weft model show --help" in weft("model", "show").err
+    assert "cure: see weft new --help" in weft("new", "counter", "--lnag", "c").err
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts_know_the_commands(weft: Cli, shell: str) -> None:
     assert "inspect" in weft("completion", shell).out

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from weft.core import errors
 from weft.core.errors import DocumentError, GuestTrap, Problem, WeftError
-from weft.core.suggest import did_you_mean, nearest
+from weft.core.suggest import MANIFEST, did_you_mean, meant_file, nearest
 
 CLASSES = [cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, Exception)]
 
@@ -41,3 +42,13 @@ def test_a_document_lists_all_its_problems_by_line() -> None:
 def test_the_nearest_name_ignores_case() -> None:
     assert nearest("MemOry", ["memory", "time"]) == "memory"
     assert did_you_mean("zzz", ["memory"]) == ""
+
+
+def test_a_missing_module_is_a_neighbour_or_is_to_be_built(tmp_path: Path) -> None:
+    (tmp_path / "counter.wat").touch()
+    assert meant_file(tmp_path / "countr.wasm") == "did you mean 'counter.wat'?"
+    (tmp_path / MANIFEST).touch()
+    assert meant_file(tmp_path / "counter.wasm") == f"build it: weft build {tmp_path}"
+    (tmp_path / "counter.wasm").touch()
+    assert meant_file(tmp_path / "countr.wasm") == "did you mean 'counter.wasm'?"
+    assert meant_file(tmp_path / "nowhere" / "counter.wasm") == ""

@@ -98,6 +98,12 @@ def test_a_body_of_a_megabyte(ask: Ask) -> None:
     assert ask("/large")["size"] == 2**20
 
 
+def test_a_path_with_a_blank_is_no_request(server: Server, ask: Ask) -> None:
+    assert ask("/a b")["kind"] == "invalid"
+    assert ask("/a", headers={"Host ": "example.org"})["kind"] == "invalid"
+    assert server.requests == []
+
+
 def test_another_host_is_denied(
     server: Server, function: Callable[..., LoadedFunction], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 from tests.nn.tiny import onnx_identity
 from tests.serve.gated import GatedProvider
 from weft.serve.app import Face
+from weft.serve.caller import Access, OpenAccess
 from weft.serve.models.service import Models
 from weft.serve.models.spec import ModelSpec, parse_name
 from weft.serve.oip.rest import OpenInference
@@ -54,6 +55,7 @@ def serve(provider: GatedProvider) -> Iterator[Serve]:
             faces: Sequence[Face] | None = None,
             memory: int | None = None,
             wait: bool = True,
+            access: Access | None = None,
             **settings: object,
         ) -> Server:
             served = Models(provider, memory)
@@ -61,7 +63,7 @@ def serve(provider: GatedProvider) -> Iterator[Serve]:
                 served.add(
                     parse_name(name)[0], spec if isinstance(spec, ModelSpec) else ModelSpec(spec), parse_name(name)[1]
                 )
-            services = Services(served, ServerSettings(port=0, **settings))  # type: ignore[arg-type]
+            services = Services(served, ServerSettings(port=0, **settings), access or OpenAccess())  # type: ignore[arg-type]
             server = Server(services, [OpenInference()] if faces is None else faces)
             stack.callback(server.close)
             stack.callback(provider.gate.set)

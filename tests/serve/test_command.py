@@ -12,7 +12,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from wasmtime import wat2wasm
 
+from tests.cli.conftest import ECHO
 from weft.cli.main import main
 from weft.cli.serve_options import Listening, ServedModels
 from weft.core.errors import NotFoundError, UsageError
@@ -112,3 +114,48 @@ def test_labels_that_are_not_there(tiny: Callable[..., Path]):
 def test_limits_are_read(tiny: Callable[..., Path]):
     settings = Listening(max_body="1MiB", max_bodies="10MiB", drain="5s", port=0).settings()
     assert (settings.max_body, settings.max_bodies, settings.drain_s) == (2**20, 10 * 2**20, 5.0)
+
+
+def test_functions_are_served_with_their_settings(tmp_path: Path):
+    module = tmp_path / "echo.wasm"
+    module.write_bytes(wat2wasm(ECHO))
+    words = [
+        "--function",
+        f"f={module}",
+        "--function",
+        f"g={module}",
+        "--function-queue",
+        "f=0",
+        "--function-body",
+        "1KiB",
+    ]
+    with serving(*words, "--function-instances", "1", "--function-timeout", "none") as (_, url):
+        while httpx.get(f"{url}/v2/health/ready").status_code != 200:
+            pass
+        assert httpx.post(f"{url}/functions/g", content=b"abc").content == b"abc"
+        found = [httpx.get(f"{url}/functions/{name}").json() for name in "fg"]
+        assert httpx.post(f"{url}/functions/g", content=b"x" * 1025).status_code == 413
+    assert [(one["queue"], one["instances"], one["timeout_s"]) for one in found] == [(0, 1, None), (64, 1, None)]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--function", "f"], 64, "NAME=VALUE"),
+        (["--function", "f=missing.wasm"], 66, "missing.wasm"),
+        (["--function-queue", "g=1"], 64, "no such function"),
+        (["--function-queue", "1", "--function-queue", "2"], 64, "twice"),
+        (["--preprocess", "net=x.wasm"], 64, "no such model"),
+    ],
+)
+def test_functions_that_cannot_be_meant(words: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]):
+    assert main(["serve", *words]) == code
+    assert said in capsys.readouterr().err
+
+
+def test_a_document_without_the_function(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "echo.wasm").write_bytes(wat2wasm(ECHO))
+    document = tmp_path / "functions.yaml"
+    document.write_text("functions: {echo: {wasm: echo.wasm, inputs: [x]}}\nstreams: {}\n")
+    assert main(["serve", "--function", f"eko={document}"]) == 66
+    assert "name one of echo" in capsys.readouterr().err

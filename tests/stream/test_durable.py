@@ -185,6 +185,17 @@ def test_two_publishers_do_not_share_a_spool(place: Connect, durable: PublishOpt
     there.publish("b", durable)
 
 
+def test_a_publisher_that_is_closed_twice_does_not_end_its_successor(place: Connect, durable: PublishOptions) -> None:
+    here = place()
+    first = here.publish("a", durable)
+    first.close()
+    second = here.publish("a", durable)
+    first.close()
+    with pytest.raises(UnavailableError, match="another"):
+        here.publish("a", durable)
+    second.close()
+
+
 @pytest.mark.parametrize("name", ["", ".hidden", "a/b", "a b", "x" * 101])
 def test_what_is_no_consumers_name_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="no consumer's name"):

@@ -7,6 +7,7 @@ import pytest
 from tests.stream.conftest import Connect
 from weft.core.errors import UsageError
 from weft.core.frame import Frame
+from weft.stream import share
 from weft.stream.base import Consumer, Group, PublishOptions, SubscribeOptions, Subscription
 
 WAIT_S = 20.0
@@ -22,15 +23,22 @@ def member(place: Connect, pattern: str = "a", queue: int = 8, by: str = "", nam
 
 
 def gather(members: list[Subscription], count: int) -> list[list[Frame]]:
-    """So many frames, from whoever has some."""
+    """So many frames, from whoever has some. A member that a busy machine kept from answering counts as silent: what
+    it had in hand comes once more from another one, marked, and counts once."""
     found: list[list[Frame]] = [[] for _ in members]
+    marks: dict[tuple[str, int], bool] = {}
     empty = 0
     while sum(map(len, found)) < count:
         assert empty < WAIT_S / 0.01, f"only {[len(one) for one in found]} of {count} came"
         for one, into in zip(members, found, strict=True):
             if (got := one.get(0.01)) is not None:
-                into.append(got)
                 empty = 0
+                key, again = (got.stream, got.sequence), "again" in got.headers
+                if len(members) > 1 and key in marks:
+                    assert again or marks[key], f"{key} came twice"
+                    continue
+                marks[key] = again
+                into.append(got)
             else:
                 empty += 1
     return found
@@ -65,7 +73,7 @@ def test_each_frame_goes_to_one_member_and_to_every_subscriber_without_a_group(p
     found = gather(members, 60)
     assert sorted(number for one in found for number in numbers(one)) == list(range(60))
     assert all(one for one in found)
-    assert all(numbers(one) == sorted(numbers(one)) for one in found)
+    assert all(numbers(one) == sorted(numbers(one)) for one in found if not any("again" in got.headers for got in one))
     seen = []
     while not seen or seen[-1] != 59:
         got = plain.get(WAIT_S)
@@ -178,6 +186,18 @@ def test_reliable_frames_that_find_everybody_busy_wait_within_bounds(place: Conn
         publisher.put(frame(number))
     assert numbers(gather([one], 12)[0]) == [0, 1, *range(40, 50)]
     assert publisher.groups.counters["lost"] == 38
+
+
+def test_large_frames_are_given_as_they_fit_and_all_come(place: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(share, "HAND_BYTES", 10_000)
+    members = [member(place, queue=64)]
+    publisher = place().publish("a", RELIABLE)
+    met(place, members, publisher)
+    for number in range(1, 20):
+        publisher.put(Frame(bytes(4000), sequence=number, time_ns=number))
+    assert publisher.shared["given"] <= 5
+    assert numbers(gather(members, 19)[0]) == list(range(1, 20))
+    assert (members[0].counters["dropped"], publisher.shared["lost"]) == (0, 0)
 
 
 def test_a_new_group_gets_the_last_frame_once_where_that_is_kept(place: Connect) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 
 from hypothesis import given, settings
@@ -108,7 +109,7 @@ def test_several_at_once_are_taken_as_one_after_the_other(most: int, most_bytes:
     one, other = Inbox(most, most_bytes), Inbox(most, most_bytes)
     number = 0
     for live, sizes in steps:
-        frames = [frame(number + index, size) for index, size in enumerate(sizes)]
+        frames = [frame(number + index, size) for index, size in enumerate(sizes[: None if live else one.room()])]
         number += len(frames)
         one.put_all(frames, live=live)
         for each in frames:
@@ -122,3 +123,45 @@ def test_several_at_once_are_taken_as_one_after_the_other(most: int, most_bytes:
         assert (one.dropped, one.room()) == (other.dropped, other.room())
         one.get()
         other.get()
+
+
+def test_reliable_frames_there_was_room_for_are_taken_over_the_bytes() -> None:
+    """Whoever offers several has looked for room once, and takes them for delivered."""
+    inbox = Inbox(8, 100)
+    inbox.put(frame(0, 90), live=False)
+    assert inbox.room() == 7
+    assert all(inbox.put(frame(number, 90), live=False) for number in range(1, 4))
+    assert inbox.room() == 0
+    inbox.put_all([frame(4, 90), frame(5, 90)], live=False)
+    assert [found.sequence for found in iter(inbox.get, None)] == [0, 1, 2, 3, 4, 5]
+
+
+class Dropped:
+    """Wakes the reader when nobody has it any more, as the last of a pipeline's frame does: on whatever thread."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self.inbox, self.itself = inbox, self
+
+    def __del__(self) -> None:
+        self.inbox.wake()
+
+
+def test_what_is_collected_while_a_frame_is_put_may_wake_the_reader() -> None:
+    frames = [frame(number) for number in range(160)]
+    inbox, before = Inbox(len(frames)), gc.get_threshold()
+
+    def put() -> None:
+        for number, one in enumerate(frames):
+            gc.collect(0)
+            gc.set_threshold(4 + number % 16, 10**6, 10**6)  # sooner or later in what follows
+            Dropped(inbox)
+            inbox.put_all([one], live=True)
+
+    putting = threading.Thread(target=put, daemon=True)
+    try:
+        putting.start()
+        putting.join(20)
+    finally:
+        gc.set_threshold(*before)
+    assert not putting.is_alive()
+    assert len(inbox) == len(frames)

@@ -152,6 +152,16 @@ def test_closing_wakes_a_reader_that_waits_for_ever() -> None:
     assert ended.wait(WAIT_S)
 
 
+def test_who_was_closed_asks_for_nothing_more() -> None:
+    """The link may be gone by then; what is there can still be had."""
+    asked = Asked()
+    for number in (0, 2):
+        asked.receiver.take(frame(number), 1, number, RELIABLE)
+    asked.receiver.close()
+    assert [got.sequence for got in asked.receiver] == [0]
+    assert asked.gaps == []
+
+
 def test_reading_waits_no_longer_than_it_is_told() -> None:
     receiver = Receiver(SubscribeOptions(), lambda *_: None)
     began = time.monotonic()
@@ -178,3 +188,14 @@ def test_a_beat_of_a_publisher_that_started_later_tells_of_frames_that_were_all_
     time.sleep(0.002)  # ages are in milliseconds
     asked.receiver.beat("a", 1, 0, RELIABLE, 0)
     assert asked.receiver.get(1).sequence == 0
+
+
+def test_large_frames_that_waited_for_an_earlier_one_all_come() -> None:
+    """They are more bytes than wait otherwise; nobody would ask for them again."""
+    payload = bytes(8 * 2**20)
+    receiver = Receiver(SubscribeOptions(queue=64), lambda gap, stream: None)
+    numbers = list(range(38))
+    for number in [*range(31), *range(32, 38), 31]:
+        receiver.take(Frame(payload, stream="a", sequence=number, time_ns=0), 1, number, RELIABLE)
+    assert [receiver.get(WAIT_S).sequence for _ in numbers] == numbers  # type: ignore[union-attr]
+    assert receiver.get(0.0) is None

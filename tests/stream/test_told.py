@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from weft.stream.zenoh.told import _said, explain, rejected
+from weft.stream.zenoh.told import _said, cure_of, explain, rejected
 
 AT = "at /root/.cargo/git/x.rs:597."
 TIME = "\x1b[2m2026-01-02T03:04:05.678901Z\x1b[0m \x1b[33m WARN\x1b[0m acc-0 ThreadId(05) \x1b[2mzenoh\x1b[0m: "
@@ -61,3 +61,17 @@ def test_who_was_turned_away_is_counted() -> None:
 )
 def test_a_line_says_who_and_why(line: str, told: str | None) -> None:
     assert explain(TIME + line) == told
+
+
+@pytest.mark.parametrize(
+    ("reason", "cure"),
+    [
+        ("the certificate is for another name", "weft router --name"),
+        ("it says of us: the certificate is of another authority", "--cert FILE or WEFT_CERT"),
+        ("no machine of this name is known", "/etc/hosts"),
+        ("nobody answers there", "is the router running, at this port"),
+        ("Something new", "is the router running, reachable"),
+    ],
+)
+def test_each_reason_has_its_cure(reason: str, cure: str) -> None:
+    assert cure in cure_of(reason)

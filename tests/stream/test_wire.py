@@ -73,6 +73,15 @@ def test_headers_that_are_no_text_are_refused_where_they_are_sent(headers) -> No
         HeaderWriter(1, 0).write(Frame(b"", headers=headers), 0)
 
 
+@pytest.mark.parametrize(("publisher", "number"), [(2**63, 0), (1, 2**62), (2**64 - 1, 2**64 - 1)])
+def test_numbers_that_no_consumer_can_keep_are_refused(publisher: int, number: int) -> None:
+    flags = wire.RELIABLE | wire.DURABLE
+    with pytest.raises(InputError, match="no durable publisher"):
+        read_header(HeaderWriter(publisher, flags).write(Frame(b""), number))
+    assert read_header(HeaderWriter(2**63 - 1, flags).write(Frame(b""), 2**62 - 1)).number == 2**62 - 1
+    assert read_header(HeaderWriter(publisher, wire.RELIABLE).write(Frame(b""), number)).number == number
+
+
 @pytest.mark.parametrize("sequence", [2**63, -(2**63) - 1])
 def test_a_sequence_that_does_not_fit_is_refused(sequence: int) -> None:
     with pytest.raises(InputError, match="64 bits"):

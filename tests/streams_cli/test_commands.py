@@ -29,6 +29,14 @@ def test_a_source_on_one_terminal_is_watched_on_another(site: Site, start: Weft)
     assert (frame["stream"], frame["source"], frame["media_type"]) == ("cam/1", "cam.1", "image/jpeg")
 
 
+def test_who_waits_for_a_stream_that_nobody_publishes_is_told(site: Site, start: Weft) -> None:
+    start(*PATTERN, "--stream", "door/front")
+    site.run("watch", "door/front", "--count", 1)
+    watching = start("watch", "door/*", "door/frnt", "--json")
+    told = line_with(watching.stderr, "nobody publishes")
+    assert told == "nobody publishes 'door/frnt' yet; did you mean 'door/front'?\n"
+
+
 def test_streams_shows_what_is_published_and_its_rate(site: Site, start: Weft) -> None:
     start(*PATTERN, "--stream", "rate/1", "--delivery", "reliable", "--latest")
     site.run("watch", "rate/1", "--count", 1)

@@ -14,7 +14,9 @@ import pytest
 
 from tests.http_server import Server
 from weft.core.hosts import Target, parse_host
+from weft.wasm.guard import Refusal
 from weft.wasm.http.faults import HttpFault
+from weft.wasm.http.fetch import checked
 from weft.wasm.http.relay import MAX_HEAD, Exchange, allowed, relay, rewritten
 
 SECRET = "5" * 32
@@ -76,6 +78,17 @@ def test_bytes_pass_both_ways_and_are_counted(server: Server) -> None:
     assert sum(received) == len(answer)
     assert server.requests[0][2] == {"host": "own.example", "connection": "close"}
     assert made.ended
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("host ", "x"), ("Host\t", "x"), ("content-length ", "3"), ("", "x"), ("x", "a\r\n host: b"), ("x", "a\nb")],
+)
+def test_what_some_servers_take_for_another_header_is_refused(name: str, value: str) -> None:
+    """With another host's name a request could reach what was not granted, on the same address."""
+    with pytest.raises(Refusal) as refusal:
+        checked([("x-plain", "tab\tand ü"), (name, value)])
+    assert refusal.value.kind == "invalid"
 
 
 def test_a_secret_is_good_for_one_request(server: Server) -> None:

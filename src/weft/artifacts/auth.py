@@ -115,6 +115,9 @@ class Authorizer:
             # Also with --plain-http: it was said of the registry, and the password would go elsewhere.
             what = "it wants the password in the clear"
             raise DeniedError(what, where=challenge.realm, cure="tell who runs the registry: tokens go over https")
+        if is_local(parts.netloc) and not is_local(self._host):
+            what = "it has its tokens fetched from this machine, which only a registry here may"
+            raise DeniedError(what, where=challenge.realm, cure="do not use this registry")
         call = _token_call(challenge, challenge.scope or scope, credentials)
         response, body = await self._http.read(call)
         if response.status_code in (400, 401, 403):

@@ -60,6 +60,26 @@ async def pull(reference: Reference, store: Store, settings: Settings, *, refres
         return await Puller(store, http).pull(reference, refresh=refresh)
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """An artifact that was looked up in its registry, and not brought.
+
+    Attributes:
+        digest: what its name stands for there.
+        manifest: the one for this machine, where that is an index.
+    """
+
+    reference: OciReference
+    digest: str
+    manifest: Manifest
+
+
+async def look_up(reference: OciReference, store: Store, settings: Settings) -> Looked:
+    """What a registry has under a name, after ``settings.check`` was asked of it. Raises as :func:`pull`."""
+    async with Http(settings) as http:
+        return await Puller(store, http).look_up(reference)
+
+
 class Puller:
     """Brings artifacts over one client."""
 
@@ -73,6 +93,8 @@ class Puller:
         here = reference.pinned or not refresh or self._settings.offline
         if here and (found := self._stored(reference)) is not None:
             await self._check(reference, found.entry.digest, found.manifest, refresh=refresh)
+            if self._references.get(reference.name) is None:
+                self._references.put(reference.name, found.entry.digest, found.manifest, found.kind, {})
             self._references.used(found.entry.reference)
             return found
         if isinstance(reference, OciReference):
@@ -103,12 +125,18 @@ class Puller:
             return None
         for entry in self._references.all():
             if reference.digest in (entry.digest, entry.manifest):
-                manifest = self._references.manifest(entry)
-                return self._references.put(reference.name, entry.digest, manifest, entry.kind, {})
+                return replace(entry, reference=reference.name)
         return None
 
-    async def _from_registry(self, reference: OciReference) -> Pulled:
-        registry = Registry(self._http, reference)
+    async def look_up(self, reference: OciReference) -> Looked:
+        """As :func:`look_up`."""
+        digest, manifest = await self._manifest(Registry(self._http, reference))
+        await self._check(reference, digest, manifest)
+        return Looked(reference, digest, manifest)
+
+    async def _manifest(self, registry: Registry) -> tuple[str, Manifest]:
+        """What a name stands for, and the manifest for this machine."""
+        reference = registry.reference
         found = await registry.manifest(reference.digest or reference.tag)
         digest = found.digest
         if isinstance(found, Index):
@@ -120,6 +148,11 @@ class Puller:
                     "an index within an index", where=reference.name, cure="name the manifest by its digest"
                 )
             found = inner
+        return digest, found
+
+    async def _from_registry(self, reference: OciReference) -> Pulled:
+        registry = Registry(self._http, reference)
+        digest, found = await self._manifest(registry)
         kind, layers = kind_of(found, reference.name)
         self._store.check_fits(found.size, reference.name)
         await self._check(reference, digest, found)
@@ -157,8 +190,8 @@ class Puller:
         if self._settings.check is None:
             return
 
-        async def attached(tag: str) -> Attached | None:
-            return await self._attached(reference, tag, refresh=refresh)
+        async def attached(tag: str, *, anew: bool | None = None) -> Attached | None:
+            return await self._attached(reference, tag, refresh=refresh if anew is None else anew)
 
         await self._settings.check(Subject(reference.name, digest, manifest, attached))
 

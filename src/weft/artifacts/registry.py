@@ -12,7 +12,7 @@ import httpx
 
 from weft.artifacts.auth import Authorizer
 from weft.artifacts.digest import Descriptor, checked_digest, digest_of
-from weft.artifacts.http import MAX_ANSWER, Call, Http, fault, read_body
+from weft.artifacts.http import MAX_ANSWER, Call, Http, fault, read_body, same_origin
 from weft.artifacts.manifest import ACCEPTED, MAX_MANIFEST, Index, Manifest, parse_manifest, read_json, too_large
 from weft.artifacts.reference import OciReference
 from weft.core.errors import InputError, NotFoundError, OutputError, UnavailableError, WeftError
@@ -139,10 +139,11 @@ class Registry:
     async def stream(self, call: Call, *, retry: bool = True) -> AsyncIterator[httpx.Response]:
         """The answer to a call, authorised if the registry asks for that. Raises for what is no success."""
         scope = self._scope + self._more
-        own = httpx.URL(call.url).host == httpx.URL(self.url("")).host
+        own = same_origin(call.url, self.url(""))
         used = self._auth.known(scope) if own else ""
         async with self.http.stream(replace(call, authorization=used), retry=retry) as response:
-            if response.status_code != 401 or not own:
+            # Where to send the password, the registry alone may say: nobody it leads to.
+            if response.status_code != 401 or not same_origin(str(response.url), self.url("")):
                 await self._check(response, call)
                 yield response
                 return

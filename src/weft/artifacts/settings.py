@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from weft.artifacts.digest import Descriptor
 from weft.artifacts.manifest import Manifest
@@ -25,6 +26,18 @@ class Attached:
     """The bytes of one of its blobs, at most 1 MiB. Raises as a pull does."""
 
 
+class Beside(Protocol):
+    """Finds what stands beside an artifact."""
+
+    async def __call__(self, tag: str, *, anew: bool | None = None) -> Attached | None:
+        """What stands there under a tag, or None.
+
+        ``anew`` asks the registry even if the store has it, which offline nobody does; False only if it has not; None
+        is for a pull True, and for a use False.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """An artifact that is about to be used, for whom it concerns whether it may be.
@@ -40,7 +53,7 @@ class Subject:
     reference: str
     digest: str
     manifest: Manifest
-    attached: Callable[[str], Awaitable[Attached | None]]
+    attached: Beside
 
 
 Check = Callable[[Subject], Awaitable[None]]
@@ -54,6 +67,13 @@ class Retry:
     attempts: int = 4
     first_s: float = 0.5
     most_s: float = 30.0
+
+
+def node_check() -> Check | None:
+    """What this node's policy asks of artifacts; None where it has no policy. Raises as :func:`load_policy`."""
+    from weft.artifacts.policy import checks
+
+    return checks()
 
 
 def offline_asked() -> bool:
@@ -73,7 +93,7 @@ class Settings:
         patience_s: seconds without a byte until a server counts as gone.
         chunk: bytes of one piece of an upload; what is no larger goes in one.
         progress: told how far it is.
-        check: may refuse an artifact.
+        check: may refuse an artifact; by default this node's policy does.
     """
 
     offline: bool = field(default_factory=offline_asked)
@@ -83,7 +103,7 @@ class Settings:
     patience_s: float = 30.0
     chunk: int = 64 << 20
     progress: Progress | None = None
-    check: Check | None = None
+    check: Check | None = field(default_factory=node_check)
 
     def tell(self, name: str, done: int, total: int) -> None:
         """Tell how far a blob is."""

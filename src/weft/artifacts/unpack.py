@@ -19,7 +19,8 @@ from weft.core.text import visible
 
 MAX_HEADER = 1 << 20
 _LONG = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
-ENDS = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError)
+ENDS = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, RecursionError)
+"""What reading a damaged archive ends with. Headers without a file are read by recursion: too many of them are one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +102,9 @@ def _extract(tar: tarfile.TarFile, folder: Path, where: str, files: int, most: i
             with told(target):
                 target.mkdir(parents=True, exist_ok=True)
             continue
-        if not member.isreg():
-            what = f"'{visible(member.name[:100])}' in the archive is a link or device"
+        # A sparse file's size is in a second header, which may say anything, and costs the archive nothing.
+        if not member.isreg() or member.issparse() or member.size < 0:
+            what = f"'{visible(member.name[:100])}' in the archive is a link, a device or a sparse file"
             raise InputError(what, where=where, cure="pack files and folders alone, with their content: tar -h")
         most -= member.size
         if most < 0:

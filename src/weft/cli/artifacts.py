@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from weft.cli import options
-from weft.cli.bringing import NetworkOptions, Switch
+from weft.cli.bringing import BringOptions, NetworkOptions, Switch
 from weft.core.text import visible
 from weft.core.units import format_size
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from weft.artifacts.pull import Pulled
     from weft.artifacts.push import Component, Packed, Pushed
     from weft.artifacts.reference import OciReference
+    from weft.artifacts.sign import Signing
     from weft.artifacts.store import Store
 
 Words = Annotated[list[str], Parameter(negative="", show_default=False)]
@@ -31,12 +32,14 @@ def push(
     /,
     *,
     annotation: Words = [],  # noqa: B006 - cyclopts reads the default, nobody changes it
+    sign: Path | None = None,
     network: NetworkOptions = NetworkOptions(),
     json: Switch = False,
 ) -> int:
     """Send a function's module to a registry, as a Wasm artifact.
 
         weft push classify.wasm registry.example/ml/classify:1.2
+        weft push classify.wasm registry.example/ml/classify:1.2 --sign release.pem
         weft push weft:classify localhost:5000/classify:latest
 
     The registry learns who you are from docker's config.json and its helpers, or from $WEFT_REGISTRY,
@@ -50,6 +53,8 @@ def push(
         Where it goes: REGISTRY/REPOSITORY:TAG.
     annotation
         A name and text for the manifest: KEY=VALUE, such as org.opencontainers.image.source=https://….
+    sign
+        Sign it with this key, as weft sign does.
     json
         Print the result as JSON.
     """
@@ -60,7 +65,7 @@ def push(
     target, path, store = parse_oci(reference), options.module(module), Store()
     notes = options.pairs("--annotation", annotation, "key=value")
     packed = pack_wasm(store, path, _component(path), notes)
-    return sent(packed, target, store, network, as_json=json)
+    return sent(packed, target, store, network, sign=sign, as_json=json)
 
 
 def pull(
@@ -68,13 +73,14 @@ def pull(
     /,
     *,
     output: Output = None,
-    network: NetworkOptions = NetworkOptions(),
+    network: BringOptions = BringOptions(),
     json: Switch = False,
 ) -> int:
     """Bring a function or model into the store, or anew where its tag has moved.
 
         weft pull registry.example/ml/classify:1.2
         weft pull registry.example/ml/classify@sha256:3b8e… -o classify.wasm
+        weft pull registry.example/ml/classify:1.2 --verify release.pub
         weft run oci://registry.example/ml/classify:1.2 < cat.jpg
 
     Every byte is checked against its digest. What was cut goes on where it stopped. What is in the store is not
@@ -97,27 +103,42 @@ def pull(
     return 0
 
 
-def sent(packed: Packed, reference: OciReference, store: Store, network: NetworkOptions, *, as_json: bool) -> int:
-    """Send an artifact, and tell what became of it."""
+def sent(
+    packed: Packed,
+    reference: OciReference,
+    store: Store,
+    network: NetworkOptions,
+    *,
+    sign: Path | None,
+    as_json: bool,
+) -> int:
+    """Send an artifact, sign it where there is a key, and tell what became of it."""
     from weft.artifacts.local import run
     from weft.artifacts.push import push as send
+    from weft.cli.signing import private_key, signed
 
+    key = None if sign is None else private_key(sign)
     with network.settings() as settings:
         pushed = run(send(packed, reference, store, settings))
-    _told_push(pushed, as_json=as_json)
+    done = None if key is None else signed(reference, key, store, network, digest=pushed.entry.digest)
+    _told_push(pushed, done, as_json=as_json)
     return 0
 
 
-def _told_push(pushed: Pushed, *, as_json: bool) -> None:
+def _told_push(pushed: Pushed, signing: Signing | None, *, as_json: bool) -> None:
     from weft.cli.output import print_json
+    from weft.cli.signing import line_of, record_of
 
     entry = pushed.entry
     if as_json:
         found = {"reference": entry.reference, "digest": entry.digest, "size": entry.size, "kind": entry.kind}
-        print_json({**found, "blobs": dict(pushed.blobs)})
+        more = {} if signing is None else {"signature": record_of(signing)}
+        print_json({**found, "blobs": dict(pushed.blobs), **more})
         return
     counts = [f"{list(pushed.blobs.values()).count(how)} {how}" for how in ("sent", "mounted", "there")]
     sys.stdout.write(f"{entry.reference}@{entry.digest}\n  {format_size(entry.size)}; blobs: {', '.join(counts)}\n")
+    if signing is not None:
+        sys.stdout.write(f"  {line_of(signing)}\n")
 
 
 def told_pull(found: Pulled, store: Store, output: Path | None, *, as_json: bool) -> None:

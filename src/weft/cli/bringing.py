@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 from cyclopts import Parameter
 
-from weft.core.remote import brought_by
+from weft.core.errors import UsageError
+from weft.core.remote import brought_by, is_remote
 from weft.core.text import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from weft.artifacts.pull import Pulled
-    from weft.artifacts.settings import Settings
+    from weft.artifacts.settings import Check, Settings
     from weft.artifacts.store import Store
 
 Switch = Annotated[bool, Parameter(negative="", show_default=False)]
+Files = Annotated[list[Path], Parameter(negative="", show_default=False)]
 
 
 @Parameter(name="*")
@@ -35,12 +37,33 @@ class NetworkOptions:
     """Speak HTTP without TLS to a registry that is not on this machine."""
 
     @contextmanager
-    def settings(self) -> Iterator[Settings]:
+    def settings(self, check: Check | None = None) -> Iterator[Settings]:
         """What they say, with progress on a terminal while the block runs."""
         from weft.artifacts.settings import Settings, offline_asked
 
         with _shown() as tell:
-            yield Settings(offline=self.offline or offline_asked(), plain_http=self.plain_http, progress=tell)
+            offline = self.offline or offline_asked()
+            yield Settings(offline=offline, plain_http=self.plain_http, progress=tell, check=check)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class BringOptions(NetworkOptions):
+    """How artifacts travel, and who must have signed them."""
+
+    verify: Files = field(default_factory=list)
+    """A public key that must have signed what comes from registries, or one of several. A policy holds beside it."""
+    policy: Path | None = None
+    """A policy for what is brought: it holds beside this node's own, which is $WEFT_POLICY or policy.yaml in this
+    user's settings."""
+
+    @contextmanager
+    def settings(self, check: Check | None = None) -> Iterator[Settings]:
+        """What they say, and what this node's policy says of what is brought."""
+        from weft.artifacts.policy import checks
+
+        with super().settings(check or checks(self.policy, self.verify)) as settings:
+            yield settings
 
     def bring(self, reference: str) -> Path:
         """The file a reference names. Raises as :func:`weft.artifacts.local.local_path`."""
@@ -49,15 +72,21 @@ class NetworkOptions:
         with self.settings() as settings:
             return local_path(reference, settings)
 
+    def check_has(self, names: Sequence[str]) -> None:
+        """Raises UsageError where ``--verify`` would check nothing, as none of the names is a reference."""
+        if self.verify and not any(map(is_remote, names)):
+            cure = "leave it out; only what is in a registry has signatures"
+            raise UsageError("--verify: nothing of this comes from a registry", cure=cure)
+
 
 @contextmanager
-def bringing(options: NetworkOptions) -> Iterator[None]:
+def bringing(options: BringOptions) -> Iterator[None]:
     """References in the block are brought as the options say."""
     with brought_by(options.bring):
         yield
 
 
-def pulled(text: str, options: NetworkOptions) -> tuple[Pulled, Store]:
+def pulled(text: str, options: BringOptions) -> tuple[Pulled, Store]:
     """An artifact, looked up anew and brought into the store. Raises as :func:`weft.artifacts.pull.pull`."""
     from weft.artifacts.local import run
     from weft.artifacts.pull import pull

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -53,5 +54,6 @@ def cert(
     issued.write(path)
     remember([name])
     sys.stdout.write(f"{path}  the certificate of '{name}', valid for {days:g} days; keep it secret\n")
-    sys.stdout.write(f"on the device: weft … --cert {path.name}, or export {credentials.VARIABLE}={path.name}\n")
+    file = shlex.quote(path.name)
+    sys.stdout.write(f"on the device: weft … --cert {file}, or export {credentials.VARIABLE}={file}\n")
     return 0

@@ -48,6 +48,8 @@ COMMANDS = {
     "replay": ("weft.cli.record:replay", "Publish what a recording holds."),
     "push": ("weft.cli.artifacts:push", "Send a function to a registry."),
     "pull": ("weft.cli.artifacts:pull", "Bring a function or model from a registry into the store."),
+    "sign": ("weft.cli.signing:sign", "Sign a function or model that is in a registry."),
+    "verify": ("weft.cli.signing:verify", "Check who signed a function or model."),
     "validate": ("weft.cli.validate:validate", "Check a pipeline and all it names without running it."),
     "compile": ("weft.cli.modules:compile_", "Compile a module ahead of time."),
     "inspect": ("weft.cli.modules:inspect", "Show a module's ABI, imports, exports and needs."),
@@ -74,6 +76,10 @@ def make_app(called: str = "") -> App:
     for name in ("show", "push", "pull", "list", "rm"):
         model.command(f"weft.cli.models:{'list_' if name == 'list' else name}", name=name, help_epilogue="")
     app.command(model)
+    key = App(name="key", help="Make a key: for a caller of weft serve, or to sign with.", help_epilogue="")
+    key.command("weft.cli.key:caller", name="caller", help_epilogue="")
+    key.command("weft.cli.signing:key_new", name="new", help_epilogue="")
+    app.command(key)
     cache = App(name="cache", help="Look at what is kept on this machine, and make room.", help_epilogue="")
     for name in ("list", "verify", "gc"):
         cache.command(f"weft.cli.cache:{'list_' if name == 'list' else name}", name=name, help_epilogue="")
@@ -123,9 +129,9 @@ def _call(tokens: list[str]) -> int:
 
 def _bring(reference: str) -> Path:
     """The file of a reference, with progress on a terminal."""
-    from weft.cli.bringing import NetworkOptions
+    from weft.cli.bringing import BringOptions
 
-    return NetworkOptions().bring(reference)
+    return BringOptions().bring(reference)
 
 
 def _dispatch(tokens: list[str]) -> int:
@@ -142,7 +148,8 @@ def _dispatch(tokens: list[str]) -> int:
             tokens, exit_on_error=False, print_error=False, result_action="return_value"
         )
     except CycloptsError as error:
-        raise UsageError(" ".join(str(error).split()), cure="see weft --help") from error
+        called = " ".join(("weft", *(error.command_chain or ())))
+        raise UsageError(" ".join(str(error).split()), cure=f"see {called} --help") from error
     return result if isinstance(result, int) else 0
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from weft.cli import options
-from weft.cli.bringing import NetworkOptions, Switch, bringing
+from weft.cli.bringing import BringOptions, NetworkOptions, Switch, bringing
 
 Words = Annotated[list[str], Parameter(negative="", show_default=False)]
 Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
@@ -25,7 +25,7 @@ def show(
     device: str = "cpu",
     precision: str = "f32",
     threads: int = 0,
-    network: NetworkOptions = NetworkOptions(),
+    network: BringOptions = BringOptions(),
     json: Switch = False,
 ) -> int:
     """Show a model: its inputs and outputs, size and format, and the engine and device that run it.
@@ -97,6 +97,7 @@ def push(
     /,
     *,
     annotation: Words = [],  # noqa: B006 - cyclopts reads the default, nobody changes it
+    sign: Path | None = None,
     network: NetworkOptions = NetworkOptions(),
     json: Switch = False,
 ) -> int:
@@ -104,6 +105,7 @@ def push(
 
         weft model push mobilenetv2.onnx imagenet.txt README.md registry.example/ml/mobilenet:2
         weft model push saved_model registry.example/ml/flowers:1
+        weft model push mobilenetv2.onnx registry.example/ml/mobilenet:2 --sign release.pem
 
     Parameters
     ----------
@@ -111,6 +113,8 @@ def push(
         The model's files and folders, and last where it goes: REGISTRY/REPOSITORY:TAG.
     annotation
         A name and text for the manifest: KEY=VALUE, such as org.opencontainers.image.licenses=MIT.
+    sign
+        Sign it with this key, as weft sign does.
     json
         Print the result as JSON.
     """
@@ -126,7 +130,7 @@ def push(
     target, store = parse_oci(last), Store()
     notes = options.pairs("--annotation", annotation, "key=value")
     packed = pack_model(store, [options.existing(path, "model") for path in paths], notes)
-    return sent(packed, target, store, network, as_json=json)
+    return sent(packed, target, store, network, sign=sign, as_json=json)
 
 
 def pull(
@@ -134,12 +138,12 @@ def pull(
     /,
     *,
     output: Output = None,
-    network: NetworkOptions = NetworkOptions(),
+    network: BringOptions = BringOptions(),
     json: Switch = False,
 ) -> int:
     """Bring a model into the store: from a registry, from Hugging Face, or from a URL.
 
-        weft model pull registry.example/ml/mobilenet:2
+        weft model pull registry.example/ml/mobilenet:2 --verify release.pub
         weft model pull hf:onnx-community/mobilenetv2-7/model.onnx -o model.onnx
         weft model pull https://example.org/net.onnx#sha256=9f86d081…
 

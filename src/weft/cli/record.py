@@ -45,6 +45,7 @@ def record(
         End after this time, such as 10min.
     """
     from weft.cli import logs
+    from weft.cli.absent import told_if_absent
     from weft.cli.site_options import joined
     from weft.cli.streams import say
     from weft.cli.until import exit_code, signals
@@ -61,7 +62,7 @@ def record(
         writer = RecordingWriter(output, most)
         recorder = Recorder(streams.subscribe([pattern, *patterns]), writer, seconds)
         say(f"recording to {output}; Ctrl-C ends it\n")
-        with signals(recorder.stop) as heard:
+        with signals(recorder.stop) as heard, told_if_absent(streams, [pattern, *patterns]):
             ending = recorder.run()
     why = {"full": f", which is all of {max_size}", "duration": f", in {duration}", "stop": ""}[ending]
     counters = recorder.counters

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from weft.cli import options
-from weft.cli.bringing import NetworkOptions
+from weft.cli.bringing import BringOptions, Files
 from weft.cli.observe import Watched
 from weft.cli.site_options import Joins
 from weft.core.errors import NotFoundError, UsageError
@@ -40,6 +40,7 @@ OWN_OPTIONS = (
     *("--precision", "--threads", "--media-type", "--trust", "--summary", "--log-format", "--log-level", "--quiet"),
     *("--trace-host", "--trace-lines", "--json", "--metrics", "--trace", "--trace-ratio"),
     *("--connect", "--listen", "--site", "--cert", "--access", "--connect-timeout", "--offline", "--plain-http"),
+    *("--verify", "--policy"),
 )
 
 
@@ -82,6 +83,8 @@ def run(
     connect_timeout: str | None = None,
     offline: Switch = False,
     plain_http: Switch = False,
+    verify: Files = [],  # noqa: B006
+    policy: Path | None = None,
 ) -> int:
     """Run a function, in WebAssembly or Python, or a classifier on standard input, or a pipeline.
 
@@ -96,6 +99,7 @@ def run(
         weft run pipeline.yaml --summary summary.json
         weft run pipeline.yaml --connect quic/edge:7447
         weft run oci://registry.example/ml/classify:1.2 --model net=hf:org/repo/net.onnx < cat.jpg
+        weft run oci://registry.example/ml/classify:1.2 --verify release.pub < data.json
 
     Parameters
     ----------
@@ -177,20 +181,24 @@ def run(
         Never touch a registry: a reference that is not in the store is an error. As $WEFT_OFFLINE=1.
     plain_http
         Speak HTTP without TLS to a registry that is not on this machine.
+    verify
+        A public key that must have signed what comes from registries, or one of several. A policy holds beside it.
+    policy
+        A policy for what is brought from registries and elsewhere; it holds beside this node's own.
     """
-    target = _brought(target, NetworkOptions(offline=offline, plain_http=plain_http))
+    target = _brought(target, model, BringOptions(offline=offline, plain_http=plain_http, verify=verify, policy=policy))
     watched = Watched(metrics, trace, trace_ratio)
     joins = Joins(tuple(connect), tuple(listen), site, cert, connect_timeout, access)
     pipelines: dict[str, object] = {"--summary": summary, "--log-format": log_format != "auto", "--quiet": quiet}
     pipelines |= {**watched.given, **joins.given}
     if Path(target).suffix in PIPELINE_ENDINGS:
-        given: dict[str, object] = {"--model": model, "--config": config, "--dir": dir, "--env": env}
+        given: dict[str, object] = {"--model": model, "--config": config, "--dir": dir, "--env": env, "--abi": abi}
         given |= {"--allow": allow, "--state": state, "--http": http, "--memory": memory, "--limit": limit}
-        given |= {"--abi": abi, "--engine": engine, "--device": device != "cpu", "--trust": trust, "--threads": threads}
-        given["--precision"] = precision != "f32"
+        given |= {"--engine": engine, "--device": device != "cpu", "--precision": precision != "f32"}
+        given |= {"--trust": trust, "--threads": threads}
         if _is_classifier(Path(target)):
-            _no_pictures_as_words(target, args)
-            _not_beside_a_document("classifier", (), {**given, **pipelines, "--trace-host": trace_host})
+            _only_for_documents(pipelines, as_json=False)
+            _not_beside_a_classifier(target, args, {**given, "--trace-host": trace_host})
             return _classify(Path(target), timeout, media_type, log_level, as_json=json)
         given |= {"--timeout": timeout, "--media-type": media_type, "--json": json}
         _not_beside_a_document("pipeline", args, given)
@@ -220,8 +228,10 @@ def run(
         )
 
 
-def _brought(target: str, network: NetworkOptions) -> str:
+def _brought(target: str, models: list[str], network: BringOptions) -> str:
     """What is to be run as a path; references that come later are brought in the same way."""
+    if Path(target).suffix not in PIPELINE_ENDINGS:
+        network.check_has([target, *(model.partition("=")[2] for model in models)])
     bring_by(network.bring)
     return options.target(target)
 
@@ -253,14 +263,17 @@ def _not_beside_a_document(kind: str, args: tuple[str, ...], given: Mapping[str,
         raise UsageError(f"{', '.join([*names, *args])}: a {kind} says this in its document", cure=_HINTS[kind])
 
 
-def _no_pictures_as_words(target: str, args: tuple[str, ...]) -> None:
+def _not_beside_a_classifier(target: str, args: tuple[str, ...], given: Mapping[str, object]) -> None:
     if args:
         cure = f"weft run {target} < {args[0]}; for many pictures, a pipeline with a `pictures` source"
         raise UsageError(f"{' '.join(args)}: a classifier takes its picture from standard input", cure=cure)
+    _not_beside_a_document("classifier", (), given)
 
 
 def _only_for_documents(given: Mapping[str, object], *, as_json: bool) -> None:
     if as_json and not any(given.values()):
         raise UsageError("--json: only a classifier has it", cure="to pass it to the guest, write it after --")
     if words := ", ".join(name for name, value in given.items() if value):
-        raise UsageError(f"{words}: only a pipeline has that", cure=f"leave out {words}")
+        joining = " to join a function to streams: weft function FILE --observe STREAM --emit STREAM"
+        cure = f"leave out {words};{joining}" if given.get("--connect") else f"leave out {words}"
+        raise UsageError(f"{words}: only a pipeline has that", cure=cure)

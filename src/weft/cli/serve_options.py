@@ -17,9 +17,11 @@ from weft.core.suggest import did_you_mean
 from weft.core.units import parse_duration, parse_size
 
 if TYPE_CHECKING:
+    from weft.serve.caller import Access
     from weft.serve.models.service import Models
     from weft.serve.models.spec import ModelSpec
     from weft.serve.settings import ServerSettings
+    from weft.serve.tls import Tls
 
 Words = Annotated[list[str], Parameter(negative="", show_default=False)]
 Switch = Annotated[bool, Parameter(negative="", show_default=False)]
@@ -130,6 +132,16 @@ class Listening:
     """How long what was taken may take to finish when the server is stopped."""
     access_log: Switch = False
     """Write a line for every request to standard error."""
+    access: Path | None = None
+    """Who may do what: a document of keys, tokens and rights. Without one, this machine alone is served."""
+    open_: Annotated[bool, Parameter(name="--open", negative="", show_default=False)] = False
+    """Serve everybody who can reach the server; wanted where --host lets others in and there is no --access."""
+    tls_cert: Path | None = None
+    """The certificate to serve with, a PEM file; with --tls-key, for HTTP and gRPC."""
+    tls_key: Path | None = None
+    """Its key, a PEM file without a password."""
+    cors_origin: Words = field(default_factory=list)
+    """Whose pages in browsers may ask, such as https://page.example; * for all. May be given several times."""
 
     def settings(self) -> ServerSettings:
         """What they say. Raises UsageError."""
@@ -143,4 +155,23 @@ class Listening:
             max_connections=self.max_connections,
             drain_s=parse_duration(self.drain),
             access_log=self.access_log,
+            tls=self._tls(),
+            cors_origins=tuple(self.cors_origin),
         )
+
+    def callers(self) -> Access:
+        """Who is let in. Raises UsageError, and what loading the document raises."""
+        from weft.serve.access.local import choose_access
+
+        return choose_access(self.access, self.host, is_open=self.open_, origins=tuple(self.cors_origin))
+
+    def _tls(self) -> Tls | None:
+        from weft.serve.tls import Tls
+
+        if self.tls_cert is None and self.tls_key is None:
+            return None
+        if self.tls_cert is None or self.tls_key is None:
+            raise UsageError("--tls-cert and --tls-key belong together", cure="give both")
+        tls = Tls(self.tls_cert, self.tls_key)
+        tls.context()  # so that mistakes are told before anything is loaded
+        return tls

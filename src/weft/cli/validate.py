@@ -19,6 +19,7 @@ def validate(document: str, /, *, json: Switch = False) -> int:
         weft validate pipeline.yaml
         weft validate classify.yaml
         weft validate rules.yaml
+        weft validate access.yaml
 
     All mistakes are reported at once, each with its line, its path in the document, and what was probably meant.
     No frame is taken; a classifier's model is loaded, and tried on a grey picture where its document leaves
@@ -27,14 +28,14 @@ def validate(document: str, /, *, json: Switch = False) -> int:
     Parameters
     ----------
     document
-        The .yaml of a pipeline, a classifier or access rules.
+        The .yaml of a pipeline, a classifier, access rules of a site or of a server.
     json
         Print the result as JSON.
     """
     from weft.spec.kind import file_kind
 
     path = options.existing(document, "document")
-    checks = {"pipeline": _pipeline, "classifier": _classifier, "access": _access}
+    checks = {"pipeline": _pipeline, "classifier": _classifier, "access": _access, "rights": _rights, "policy": _policy}
     return checks[file_kind(path)](path, json)
 
 
@@ -47,6 +48,33 @@ def _access(path: Path, as_json: bool) -> int:
         print_json({"rules": count})
     else:
         sys.stdout.write(f"{path}: right; {count} rules\n")
+    return 0
+
+
+def _policy(path: Path, as_json: bool) -> int:
+    from weft.artifacts.policy import load_policy
+    from weft.cli.output import print_json
+
+    spec = load_policy(path).spec
+    counts = {"signers": len(spec.signers), "artifacts": len(spec.artifacts)}
+    if as_json:
+        print_json({**counts, "otherwise": spec.otherwise})
+    else:
+        rules = f"{counts['artifacts']} rule{'' if counts['artifacts'] == 1 else 's'}"
+        sys.stdout.write(f"{path}: right; {rules}; otherwise {spec.otherwise}\n")
+    return 0
+
+
+def _rights(path: Path, as_json: bool) -> int:
+    from weft.cli.output import print_json
+    from weft.spec.rights import load_rights
+
+    found = load_rights(path)
+    counts = {"keys": len(found.keys), "tokens": len(found.tokens), "rights": len(found.rights)}
+    if as_json:
+        print_json(counts)
+    else:
+        sys.stdout.write(f"{path}: right; {', '.join(f'{count} {kind}' for kind, count in counts.items())}\n")
     return 0
 
 

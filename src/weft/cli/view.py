@@ -48,6 +48,7 @@ def view(
         Print the address as JSON.
     """
     from weft.cli import logs
+    from weft.cli.absent import told_if_absent
     from weft.cli.site_options import joined
     from weft.cli.until import exit_code, signals
     from weft.dashboard.app import serve_view
@@ -65,7 +66,7 @@ def view(
         server = serve_view(shown, page)
         try:
             _tell(server, as_json=json, show=open_)
-            with signals(subscription.close) as heard:
+            with signals(subscription.close) as heard, told_if_absent(streams, wanted):
                 for frame in subscription:
                     shown.take(frame)
         finally:

@@ -41,6 +41,7 @@ def watch(
         One JSON object per line.
     """
     from weft.cli import logs
+    from weft.cli.absent import told_if_absent
     from weft.cli.site_options import joined
     from weft.cli.until import exit_code, signals
     from weft.media.sinks.console import ConsoleSink
@@ -54,7 +55,7 @@ def watch(
     with joined(options) as streams:
         subscription = streams.subscribe([pattern, *patterns], taking)
         sink = JsonlSink() if json else ConsoleSink()
-        with signals(subscription.close) as heard:
+        with signals(subscription.close) as heard, told_if_absent(streams, [pattern, *patterns]):
             left = count
             while left != 0 and (found := subscription.receive()) is not None:
                 frame, mark = found

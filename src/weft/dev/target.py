@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weft.core.errors import NotFoundError, UsageError
+from weft.core.suggest import meant_file
 from weft.toolchains.manifest import FILE, read_manifest
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ def target_of(path: Path, pipeline: Path | None = None) -> Target:
     if pipeline is not None:
         raise UsageError("--pipeline goes with a function's folder", where=str(path), cure="give the folder")
     if not path.exists():
-        raise NotFoundError("there is no such file or folder", where=str(path), cure="check the path")
+        cure = meant_file(path) or "check the path"
+        raise NotFoundError("there is no such file or folder", where=str(path), cure=cure)
     if path.suffix in DOCUMENTS and _is_pipeline(path):
         return Target(path, {}, path.parent)
     form = "classify" if path.suffix in DOCUMENTS else FORMS.get(path.suffix)

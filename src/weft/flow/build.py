@@ -190,7 +190,7 @@ def _function(spec: PipelineSpec, name: str, trace: HostTrace | None) -> Functio
     @Once
     def shared() -> Function:
         module = resources.module(function.file, spec.folder)
-        return load_function(module, _function_options(spec, name, trace))
+        return load_function(module, function_options(spec, name, trace))
 
     def open_handler() -> Handler:
         return shared().instance()
@@ -207,7 +207,8 @@ def _function(spec: PipelineSpec, name: str, trace: HostTrace | None) -> Functio
     )
 
 
-def _function_options(spec: PipelineSpec, name: str, trace: HostTrace | None = None) -> FunctionOptions:
+def function_options(spec: PipelineSpec, name: str, trace: HostTrace | None = None) -> FunctionOptions:
+    """All that a document says of one of its functions besides its module, as :func:`load_function` takes it."""
     function = spec.functions[name]
     models = {known: ModelGrant(spec.resolve(use.path), use.options()) for known, use in function.models.items()}
     return FunctionOptions(

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from weft.core.errors import InputError, NotFoundError
+from weft.core.errors import InputError, NotFoundError, UnavailableError
 from weft.core.files import read_whole, readable_name
 from weft.core.limits import Grants, Limits
-from weft.core.model import Model, ModelOptions, Port
+from weft.core.model import Model, ModelInfo, ModelOptions, Port
 from weft.core.once import Once
+from weft.core.suggest import meant_file
 from weft.core.units import format_size
 from weft.flow.remote import local_path
 
@@ -44,12 +45,13 @@ class ModelGrant:
 class FunctionOptions:
     """All that may be said of a function besides its module; see ``weft.wasm.program.Settings``.
 
+    ``models`` are files, or models that are loaded already, such as those of a server.
     ``config`` values that start with ``@`` stand for the text of a file; ``@@`` is a plain ``@``.
     """
 
     name: str = ""
     abi: str | None = None
-    models: Mapping[str, ModelGrant] = field(default_factory=dict)
+    models: Mapping[str, ModelGrant | Model] = field(default_factory=dict)
     grants: Grants = field(default_factory=Grants)
     limits: Limits = field(default_factory=Limits)
     config: Mapping[str, str] = field(default_factory=dict)
@@ -117,7 +119,7 @@ def settings_of(options: FunctionOptions, name: str) -> Settings:
     """What the sandbox is told of a function, its models loaded; ``name`` where the options have none."""
     from weft.wasm.program import Settings
 
-    granted = {name: models().load(grant.path, grant.options) for name, grant in options.models.items()}
+    granted = {name: _granted(grant) for name, grant in options.models.items()}
     written = {key: config_text(value, options.folder) for key, value in options.config.items()}
     return Settings(
         name=options.name or name,
@@ -131,6 +133,10 @@ def settings_of(options: FunctionOptions, name: str) -> Settings:
         state=state_of(options.grants),
         trace=options.trace,
     )
+
+
+def _granted(grant: ModelGrant | Model) -> Model:
+    return models().load(grant.path, grant.options) if isinstance(grant, ModelGrant) else grant
 
 
 def state_of(grants: Grants) -> FunctionState | None:
@@ -150,9 +156,18 @@ def _told(granted: Mapping[str, Model]) -> dict[str, str]:
     return {
         f"model.{name}.{kind}.{index}": _shape(port)
         for name, model in granted.items()
-        for kind, ports in (("input", model.info.inputs), ("output", model.info.outputs))
+        if (info := _info(model)) is not None
+        for kind, ports in (("input", info.inputs), ("output", info.outputs))
         for index, port in enumerate(ports)
     }
+
+
+def _info(model: Model) -> ModelInfo | None:
+    """What a model is; None while that is not known, as of a served one that could not be loaded yet."""
+    try:
+        return model.info
+    except UnavailableError:
+        return None
 
 
 def _shape(port: Port) -> str:
@@ -174,7 +189,8 @@ def config_text(value: str, folder: Path) -> str:
         data = read_whole(path, MAX_CONFIG_FILE)
     except OSError as error:
         what = f"the config value's file cannot be read: {error.strerror}"
-        raise NotFoundError(what, where=str(path), cure="write @@ for a plain @") from error
+        cure = meant_file(path) or "check the path; write @@ for a plain @"
+        raise NotFoundError(what, where=str(path), cure=cure) from error
     if len(data) > MAX_CONFIG_FILE:
         what = f"a config value has at most {format_size(MAX_CONFIG_FILE)}"
         raise InputError(what, where=str(path), cure="grant its directory instead")

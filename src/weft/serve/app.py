@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from inspect import getfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Router
 
@@ -17,7 +21,11 @@ from weft.core.clock import monotonic
 from weft.core.errors import WeftError
 from weft.serve.answers import headers_of, status_of, told
 from weft.serve.call import Call, ClientGoneError, Receive, Scope, Send
+from weft.serve.cors import Cors
 from weft.serve.services import Services
+
+if TYPE_CHECKING:
+    from weft.flow.metric import Sample
 
 log = logging.getLogger("weft.serve")
 
@@ -31,10 +39,12 @@ class Face:
     Attributes:
         name: what it is called in logs.
         front: the beginnings of paths that ``find`` knows, such as ``/v2/``; empty where it finds nothing itself.
+        target: where it listens besides, as ``grpc://127.0.0.1:8001``, once it has started.
     """
 
     name = ""
     front = ""
+    target = ""
 
     def routes(self, services: Services) -> Sequence[BaseRoute]:
         """Starlette routes. ``call_of(request)`` gives their endpoints the call."""
@@ -43,6 +53,16 @@ class Face:
     def find(self, services: Services, method: str, path: str) -> Endpoint | None:
         """The endpoint of a request whose path begins with ``front``; asked before all routes, for those in a hurry."""
         return None
+
+    def openapi(self) -> Mapping[str, Any]:
+        """Its part of the OpenAPI document, ``paths`` and ``components``: ``openapi.json`` beside its class."""
+        file = Path(getfile(type(self))).with_name("openapi.json")
+        found: dict[str, Any] = msgspec.json.decode(file.read_bytes()) if file.exists() else {}
+        return found
+
+    def metrics(self, services: Services) -> Iterable[Sample]:
+        """What ``/metrics`` tells of it, as it is now."""
+        return ()
 
     async def start(self, services: Services) -> None:
         """Open what is not HTTP, such as a port for gRPC. Raises UnavailableError."""
@@ -60,6 +80,7 @@ class App:
         self._found = [face for face in faces if face.front]
         routes = [route for face in faces for route in face.routes(services)]
         self._router = Router(routes, redirect_slashes=False)
+        self._cors = Cors(services.settings.cors_origins) if services.settings.cors_origins else None
         self._calls = 0
 
     @property
@@ -84,7 +105,9 @@ class App:
     async def _answer(self, call: Call) -> None:
         try:
             call.check_length()
-            call.caller = await self.services.access.admit(call.headers, call.peer)
+            if self._cors is not None and await self._cors.answered(call):
+                return
+            call.caller = await self.services.access.admit(call.headers, call.peer, call.path)
             await self._pass_on(call)
         except ClientGoneError:
             self._gone(call)

@@ -54,6 +54,7 @@ class Call:
         given: bytes of the answer's body.
         route: which kind of request it was, for metrics: ``infer``, ``metadata`` …; few values, never the client's.
         subject: the model or function it was about, where there is such a one.
+        added: headers that go with the answer, whoever gives it.
     """
 
     __slots__ = (
@@ -62,6 +63,7 @@ class Call:
         "_held",
         "_receive",
         "_send",
+        "added",
         "began",
         "caller",
         "ended",
@@ -86,6 +88,7 @@ class Call:
         self.ended = 0.0
         self.status = self.taken = self.given = 0
         self.route = self.subject = ""
+        self.added: Sequence[Header] = ()
         self._receive = receive
         self._send = send
         self._complete = False
@@ -178,6 +181,8 @@ class Call:
         """Pass on a piece of the answer."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            if self.added:
+                message = {**message, "headers": [*message.get("headers", ()), *self.added]}
             if not self._complete:  # what is left of the body is not read: the connection ends with this answer
                 message = {**message, "headers": [*message.get("headers", ()), *await self._farewell()]}
         else:

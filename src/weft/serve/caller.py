@@ -11,7 +11,22 @@ from weft.core.errors import DeniedError
 Action = Literal["infer", "read", "manage"]
 """``infer``: use a model or function. ``read``: its metadata and statistics. ``manage``: load, unload, settings."""
 
-Kind = Literal["model", "function", "server"]
+Kind = Literal["model", "function", "server", "metrics"]
+
+OPEN_PATHS = frozenset(
+    {
+        "/healthz",
+        "/readyz",
+        "/v2/health/live",
+        "/v2/health/ready",
+        "/docs",
+        "/openapi.json",
+        "/inference.GRPCInferenceService/ServerLive",
+        "/inference.GRPCInferenceService/ServerReady",
+        "/grpc.health.v1.Health/Check",
+    }
+)
+"""What everybody may ask, with or without a key: HTTP paths and gRPC methods. None of it tells what is served."""
 
 
 class Rights(Protocol):
@@ -36,8 +51,10 @@ class Caller:
     def require(self, action: Action, kind: Kind, name: str = "") -> None:
         """DeniedError where the caller may not do it."""
         if not self.rights.allows(action, kind, name):
-            what = f"'{self.name}' may not {action} {kind}{f' {name!r}' if name else ''}"
-            raise DeniedError(what, cure="ask who runs this server for the right to")
+            target = f"{kind} '{name}'" if name else kind
+            right = f"{action}: [{kind}/{name}]" if name else f"{action}: [{kind}]"
+            what = f"'{self.name}' may not {action} {target}"
+            raise DeniedError(what, cure=f"ask who runs this server for the right {right}")
 
     def may(self, action: Action, kind: Kind, name: str = "") -> bool:
         """Whether the caller may do it."""
@@ -62,18 +79,19 @@ ITSELF = Caller("weft", EveryRight())
 class Access(Protocol):
     """Lets callers in. One object serves every protocol."""
 
-    async def admit(self, headers: Mapping[str, str], peer: str) -> Caller:
+    async def admit(self, headers: Mapping[str, str], peer: str, path: str = "") -> Caller:
         """The caller of a request. Raises IdentityError (who is it?) and RateLimitError (too often).
 
         Args:
             headers: HTTP headers or gRPC metadata, names in lower case.
             peer: the address it comes from, without its port.
+            path: of HTTP, or gRPC's method as ``/package.Service/Method``; those of ``OPEN_PATHS`` need no key.
         """
 
 
 class OpenAccess:
     """No rules: everybody is ``ANYONE``."""
 
-    async def admit(self, headers: Mapping[str, str], peer: str) -> Caller:
+    async def admit(self, headers: Mapping[str, str], peer: str, path: str = "") -> Caller:
         """``ANYONE``."""
         return ANYONE

@@ -56,7 +56,8 @@ class Server:
     def url(self) -> str:
         """Its address, as ``http://127.0.0.1:8078``."""
         host, port = self.address
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        scheme = "https" if self.services.settings.tls else "http"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     def start(self) -> Thread:
         """Listen, begin to load the models, and return once requests are answered. Raises UnavailableError.
@@ -174,6 +175,7 @@ def _config(services: Services, app: App) -> uvicorn.Config:
         timeout_keep_alive=cast(int, settings.idle_timeout_s),
     )
     config.load()
+    config.ssl = settings.tls.context() if settings.tls else None
     return config
 
 

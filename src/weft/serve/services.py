@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from weft.core.errors import BusyError
 from weft.core.units import format_size
@@ -15,6 +15,14 @@ from weft.serve.settings import ServerSettings
 
 if TYPE_CHECKING:
     from weft.serve.call import Call
+
+class Part(Protocol):
+    """What has to be ready, beside the models, before the server is."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is."""
+
 
 Observer = Callable[["Call"], object]
 """Told of every HTTP request once its answer is sent: quick, and never raises."""
@@ -50,6 +58,7 @@ class Services:
         observers: who is told of every finished HTTP request: access log, metrics.
         counts: what went wrong on the way, by name: ``body_too_large``, ``body_stalled``, ``client_gone`` …
         room: bytes of bodies.
+        parts: what faces have that must be ready, too.
         stopping: True once the server takes nothing more.
     """
 
@@ -59,6 +68,7 @@ class Services:
     observers: list[Observer] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     room: Room = field(init=False)
+    parts: list[Part] = field(default_factory=list)
     stopping: bool = False
 
     def __post_init__(self) -> None:
@@ -66,5 +76,5 @@ class Services:
 
     @property
     def ready(self) -> bool:
-        """Whether every model is ready and the server goes on."""
-        return self.models.ready and not self.stopping
+        """Whether every model and every part is ready, and the server goes on."""
+        return self.models.ready and not self.stopping and all(part.ready for part in self.parts)

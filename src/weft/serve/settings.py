@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from weft.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from weft.serve.tls import Tls
 
 MIB = 2**20
 
@@ -27,6 +31,8 @@ class ServerSettings:
         write_timeout_s: a client may leave an answer unread this long. Then its connection ends.
         drain_s: what was taken has this long to finish when the server is stopped.
         access_log: a line for every request.
+        tls: the certificate and key it listens with; None for plain connections.
+        cors_origins: whose pages in browsers may ask, such as ``https://page.example``; ``*`` for all; none by default.
     """
 
     host: str = "127.0.0.1"
@@ -42,6 +48,8 @@ class ServerSettings:
     write_timeout_s: float = 60.0
     drain_s: float = 30.0
     access_log: bool = False
+    tls: Tls | None = None
+    cors_origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("max_body", "max_bodies", "max_header", "max_connections"):

@@ -11,7 +11,7 @@ from weft.core.errors import NotFoundError
 from weft.core.remote import is_remote
 from weft.core.resources import SHIPPED, module
 from weft.core.streams import overlap
-from weft.core.suggest import did_you_mean, nearest
+from weft.core.suggest import did_you_mean, meant_file
 from weft.spec.document import Mistake
 from weft.spec.function import FORMS
 from weft.spec.graph import Graph, Stage, graph_of, section
@@ -256,20 +256,10 @@ def check_file(folder: Path, path: tuple[str | int, ...], written: Any) -> Itera
     try:
         (folder / written).stat()
     except (FileNotFoundError, NotADirectoryError):
-        yield path, f"there is no file '{written}'", _neighbour(folder / written) or f"looked in {folder.absolute()}"
+        yield path, f"there is no file '{written}'", meant_file(folder / written) or f"looked in {folder.absolute()}"
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it has a character no path may have"
         yield path, f"cannot read '{written[:80]}'", str(reason)
-
-
-def _neighbour(missing: Path) -> str:
-    """The file next to a missing one whose name is most like it."""
-    try:
-        names = [entry.name for entry in missing.parent.iterdir()]
-    except OSError:
-        return ""
-    found = nearest(missing.name, names)
-    return f"did you mean '{found}'?" if found else ""
 
 
 def _show(stage: Stage) -> str:

@@ -1,4 +1,4 @@
-"""Which kind of document a YAML file is: a pipeline, a classifier or access rules, told by its top-level keys."""
+"""Which kind of document a YAML file is: a pipeline, a classifier, access rules …, told by its top-level keys."""
 
 from __future__ import annotations
 
@@ -10,16 +10,24 @@ from weft.core.errors import DocumentError
 from weft.core.suggest import nearest
 from weft.spec.reader import Parsed, read, read_file
 
-Kind = Literal["pipeline", "classifier", "access"]
+Kind = Literal["pipeline", "classifier", "access", "rights", "policy"]
 
 KEYS: Mapping[Kind, tuple[str, ...]] = {
     "pipeline": ("sources", "functions", "sinks", "streams"),
     "classifier": ("model", "input", "output"),
     "access": ("rules",),
+    "rights": ("keys", "tokens", "rights"),
+    "policy": ("artifacts", "otherwise", "signers"),
 }
 """The keys that tell a document's kind; ``description`` goes with all."""
 
-CALLED: Mapping[Kind, str] = {"pipeline": "a pipeline", "classifier": "a classifier", "access": "access rules"}
+CALLED: Mapping[Kind, str] = {
+    "pipeline": "a pipeline",
+    "classifier": "a classifier",
+    "access": "access rules",
+    "rights": "a server's rights",
+    "policy": "a policy",
+}
 """The kinds as sentences call them."""
 
 
@@ -46,9 +54,10 @@ def kind_of(parsed: Parsed, where: str = "") -> Kind:
     if meant and (len(meant) == 1 or kinds):
         return meant[0]
     cure = "; ".join(
-        f"{called} {'have' if kind == 'access' else 'has'} {', '.join(KEYS[kind])}" for kind, called in CALLED.items()
+        f"{called} {'has' if called.startswith('a ') and kind != 'rights' else 'have'} {', '.join(KEYS[kind])}"
+        for kind, called in CALLED.items()
     )
-    what = "is neither a pipeline nor a classifier, nor access rules"
+    what = "is neither a pipeline nor a classifier, nor access rules, nor a server's rights, nor a policy"
     raise DocumentError([parsed.problem((), what, cure)], where=where)
 
 

@@ -9,6 +9,8 @@ from pydantic import BaseModel
 from weft.spec.access import AccessSpec
 from weft.spec.classify import ClassifierSpec
 from weft.spec.pipeline import PipelineSpec
+from weft.spec.policy import PolicySpec
+from weft.spec.rights import RightsSpec
 
 
 def pipeline_schema() -> dict[str, Any]:
@@ -24,6 +26,16 @@ def classifier_schema() -> dict[str, Any]:
 def access_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of access rules."""
     return _schema(AccessSpec, "Weft access rules")
+
+
+def rights_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a server's access document."""
+    return _schema(RightsSpec, "Weft server rights")
+
+
+def policy_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a policy."""
+    return _schema(PolicySpec, "Weft policy")
 
 
 def _schema(model: type[BaseModel], title: str) -> dict[str, Any]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from threading import Condition, Lock
+from threading import Condition, RLock
 from typing import Any
 
 from weft.core.frame import Frame
 
 MAX_BYTES = 256 * 2**20
-"""Bytes of payload that wait at most, whatever their number."""
+"""Bytes of payload that wait at most, whatever their number; and the reliable frames that were on their way when it
+was reached."""
 
 
 class Inbox:
@@ -32,7 +33,7 @@ class Inbox:
         self._reliable = 0
         self._reliable_bytes = 0
         self._items: deque[tuple[bool, Frame, int, Any]] = deque()
-        self._lock = Lock()
+        self._lock = RLock()  # whoever drops the last of a frame wakes the reader, and may hold it already
         self._changed = Condition(self._lock)
         self._waiting = 0
         self._woken = False
@@ -137,10 +138,10 @@ class Inbox:
         return True
 
     def _fits(self, size: int, *, live: bool) -> bool:
-        """A reliable frame may go over the bytes by itself: it was offered because there was room."""
+        """A reliable frame may go over the bytes: it was offered because there was room, and will not come again."""
         if len(self._items) >= self._most:
             return False
-        return self._bytes + size <= self._most_bytes or (not live and self.room() > 0) or not self._items
+        return not live or self._bytes + size <= self._most_bytes or not self._items
 
     def _make_room(self, size: int) -> None:
         """Drop live frames, the oldest first, until one of ``size`` bytes fits or only reliable ones are left."""

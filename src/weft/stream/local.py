@@ -118,8 +118,10 @@ class LocalPublisher:
         return not self._open
 
     def close(self) -> None:
-        """Nothing more comes."""
+        """Nothing more comes. The second time nothing happens: its number may be its successor's by then."""
         with self._lock:
+            if not self._open:
+                return
             self._open = False
         self._place.forget(self._ident)
         self._place.groups.forget(self.groups)

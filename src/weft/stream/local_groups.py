@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import count
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING
 
 from weft.core.clock import monotonic
@@ -30,7 +31,8 @@ class LocalGroupSubscription:
         self.patterns = tuple(patterns)
         self.options = options
         self.group = group
-        self.taking = Taking(options.queue, self._note)
+        # Here nothing is sent a second time: how much a member is given is bounded where it is given.
+        self.taking = Taking(options.queue, self._note, most_bytes=sys.maxsize)
         self._groups = groups
         self._due: dict[int, None] = {}
 
@@ -86,7 +88,7 @@ class Sharing:
         self.stream = publisher.stream
         self.ident = ident
         self._publisher = publisher
-        self._lock = Lock()
+        self._lock = RLock()
         self._members: dict[int, LocalGroupSubscription] = {}
         self._shares: dict[str, tuple[str, Share[Frame]]] = {}
 
@@ -168,7 +170,7 @@ class LocalGroups:
     """All groups of a process. Nobody dies here without its members; one that closes hands back what it has."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = RLock()
         self._idents = count(1)
         self._members: tuple[LocalGroupSubscription, ...] = ()
         self._sharings: dict[int, Sharing] = {}

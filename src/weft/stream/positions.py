@@ -156,7 +156,7 @@ class Positions:
 
     def _write(self) -> None:
         known = self._known
-        rows = [(p, known[p].stream, known[p].next, known[p].handed, known[p].heard_ns) for p in self._changed]
+        rows = [(p, known[p].stream, known[p].next, known[p].handed, known[p].heard_ns) for p in tuple(self._changed)]
         try:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany("DELETE FROM positions WHERE publisher = ?", [(p,) for p in self._forgotten])

@@ -223,7 +223,9 @@ class Receiver:
         return None
 
     def _recover(self, now: float) -> float:
-        """Ask for what is missing; the seconds after which to look again."""
+        """Ask for what is missing; the seconds after which to look again. Who was closed asks nobody any more."""
+        if self._inbox.closed:
+            return _NOTHING_DUE_S
         gaps: list[tuple[Gap, str]] = []
         with self._lock:
             self._look_at = now + _LOOK_EVERY_S

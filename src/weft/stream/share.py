@@ -34,6 +34,9 @@ UNHEARD = 3
 EMPTY_S = 15.0
 """A group without members keeps what waits for so long: its only member may be started again."""
 
+HAND_BYTES = 128 * 2**20
+"""A member with so many bytes in hand has no room for more, whatever its window."""
+
 MOST_MOVES = 5
 """A frame that so many members have not survived is given up."""
 
@@ -105,6 +108,7 @@ class Member(Generic[T]):
     asked_at: float = 0.0
     silent: bool = False
     leaving: bool = False
+    bytes: int = 0
     given: dict[int, Given[T]] = field(default_factory=dict)
 
     def room(self, now: float) -> bool:
@@ -112,7 +116,7 @@ class Member(Generic[T]):
         if self.silent or self.leaving:
             return False
         others = self.others if now < self.heard_at + _OTHERS_S else 0
-        return len(self.given) < max(1, self.window - others)
+        return not self.given or (len(self.given) < self.window - others and self.bytes < HAND_BYTES)
 
     @property
     def load(self) -> tuple[int, int, int]:
@@ -252,6 +256,7 @@ class Share(Generic[T]):
         given.beat = member.beat
         self._done_at = now
         member.given[number] = given
+        member.bytes += given.size
         if self._keyed:
             _, held = self._held_by.get(given.key, (0, 0))
             self._held_by[given.key] = (member.ident, held + 1)
@@ -314,6 +319,7 @@ class Share(Generic[T]):
     def _done(self, member: Member[T], number: int) -> Given[T]:
         """A frame is no longer in a member's hand."""
         given = member.given.pop(number)
+        member.bytes -= given.size
         if self._keyed:
             ident, held = self._held_by[given.key]
             self._held_by[given.key] = (ident, held - 1)

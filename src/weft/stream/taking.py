@@ -47,6 +47,7 @@ class Taking:
     Args:
         window: live frames that wait beyond this push older ones out.
         tell: called with a publisher that is to get a report; from any thread, while this is locked.
+        most_bytes: of frames that wait. What is beyond that is refused, and sent again later.
 
     Attributes:
         received: frames the reader got.
@@ -57,10 +58,11 @@ class Taking:
         again: frames that may have been delivered before.
     """
 
-    def __init__(self, window: int, tell: Callable[[int], None]) -> None:
+    def __init__(self, window: int, tell: Callable[[int], None], most_bytes: int = MAX_BYTES) -> None:
         self.received = self.dropped = self.lost = self.recovered = self.withdrawn = self.again = 0
         self._window = max(1, window)
         self._tell = tell
+        self._most_bytes = most_bytes
         self._peers: dict[int, _Peer] = {}
         self._queue: deque[tuple[int, int, bool]] = deque()
         self._out: set[Mark] = set()
@@ -220,10 +222,11 @@ class Taking:
     def _fits(self, frame: Frame, *, reliable: bool) -> bool:
         """Whether there is room; for live frames some is made. A reliable one is sent again later."""
         size = len(frame.payload)
-        while not reliable and self._queue and (len(self._queue) >= self._window or self._bytes + size > MAX_BYTES):
+        most = self._most_bytes - size
+        while not reliable and self._queue and (len(self._queue) >= self._window or self._bytes > most):
             if not self._push_out():
                 break
-        if not self._queue or (len(self._queue) < MOST and self._bytes + size <= MAX_BYTES):
+        if not self._queue or (len(self._queue) < MOST and self._bytes <= most):
             return True
         self.dropped += 1
         return False

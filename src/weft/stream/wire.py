@@ -37,6 +37,9 @@ TAIL = slice(_SIZE, None)
 
 _CACHED_TAIL = 1024
 _OLDEST_MS = 2**32 - 1
+_MOST_KEPT = 2**63
+"""A consumer with a name can write down what is below."""
+_ONLY_WEFT = "only Weft publishes Weft's streams"
 _WHERE = "frame header"
 
 
@@ -159,6 +162,8 @@ def read_header(data: bytes) -> Header:
     if len(data) < _SIZE or data[0] != VERSION:
         raise _unreadable(data)
     _, kind, flags, sequence, time_ns, publisher, number, age_ms = _UNPACK(data)
+    if flags & DURABLE and (publisher >= _MOST_KEPT or number >= _MOST_KEPT // 2):
+        raise InputError("no durable publisher has such numbers", where=_WHERE, cure=_ONLY_WEFT)
     tail = data[_SIZE:]
     if len(tail) > MAX_TAIL:
         raise InputError(f"{len(tail)} bytes of headers, at most {MAX_TAIL}", where=_WHERE)
@@ -212,4 +217,4 @@ def _unreadable(data: bytes) -> InputError:
     if len(data) >= _SIZE:
         what = f"of version {data[0]}, and this Weft reads version {VERSION}"
         return InputError(what, where=_WHERE, cure="run the same version of Weft on both sides")
-    return InputError(f"{len(data)} bytes are too few", where=_WHERE, cure="only Weft publishes Weft's streams")
+    return InputError(f"{len(data)} bytes are too few", where=_WHERE, cure=_ONLY_WEFT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from weft.core.emitting import taker
 from weft.core.errors import NotFoundError, OutputLimitError, UsageError
 from weft.core.frame import Frame
 from weft.core.suggest import did_you_mean
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
 class Emitted:
     """The frames a guest emits for one frame, within its limits."""
 
-    __slots__ = ("_bytes", "_settings", "frames")
+    __slots__ = ("_bytes", "_settings", "_take", "frames")
 
     def __init__(self, settings: Settings) -> None:
         self.frames: list[Frame] = []
         self._bytes = 0
         self._settings = settings
+        self._take = taker()
 
     def check(self, stream: str, media_type: str, size: int) -> None:
         """Raise what speaks against emitting a payload of ``size`` bytes.
@@ -47,4 +49,10 @@ class Emitted:
     def add(self, frame: Frame) -> None:
         """Keep a frame that was checked."""
         self._bytes += len(frame.payload)
+        self.hand_on(frame)
+
+    def hand_on(self, frame: Frame) -> None:
+        """Keep a frame that was checked and is held already, so that its payload does not count."""
         self.frames.append(frame)
+        if self._take is not None:
+            self._take(frame)

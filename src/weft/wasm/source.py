@@ -12,6 +12,7 @@ import wasmtime
 
 from weft.core.errors import DeniedError, ModuleError, NotFoundError
 from weft.core.files import read_whole
+from weft.core.suggest import meant_file
 from weft.core.units import format_size
 from weft.wasm import compiled
 from weft.wasm.component.binary import count_memories
@@ -126,7 +127,8 @@ def read_module(path: Path) -> bytes:
     try:
         data = read_whole(path, MAX_MODULE)
     except FileNotFoundError:
-        raise NotFoundError("no such file", where=str(path), cure="check the path of the module") from None
+        cure = meant_file(path) or "check the path of the module"
+        raise NotFoundError("no such file", where=str(path), cure=cure) from None
     except OSError as error:
         cure = "give a .wasm, .wat or .cwasm file"
         raise ModuleError(f"cannot read it: {error.strerror}", where=str(path), cure=cure) from error

@@ -259,7 +259,7 @@ def hand_through(instance: Instance, stream: str, media_type: str) -> None:
     frame.stream = stream
     frame.media_type = media_type or frame.media_type
     instance.emitted.check(stream, frame.media_type, 0)  # nothing is held for it that was not held before
-    instance.emitted.frames.append(frame)
+    instance.emitted.hand_on(frame)
 
 
 def _shown(result: object) -> object:

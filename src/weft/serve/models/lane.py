@@ -90,11 +90,18 @@ class _Load:
 
 
 class Lane:
-    """The queue and threads of one loaded model. Safe to use from many threads."""
+    """The queue and threads of one loaded model. Safe to use from many threads.
+
+    Attributes:
+        model: what runs.
+        settings: how it works.
+        ran: the engine and the device that its answers name: those that ran, not those that were asked for.
+    """
 
     def __init__(self, name: str, model: Model, settings: LaneSettings, counter: Counter) -> None:
         self.model = model
         self.settings = settings
+        self.ran = {"engine": model.info.engine, "device": model.info.device}
         self._name = name
         self._counter = counter
         self._feed = Feed(model.info.inputs)

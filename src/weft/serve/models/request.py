@@ -45,10 +45,14 @@ class InferRequest:
 
 @dataclass(slots=True)
 class InferResponse:
-    """The answer: outputs by name, in the order asked for, or the model's."""
+    """The answer: outputs by name, in the order asked for, or the model's.
+
+    Attributes:
+        parameters: what else is said: the ``engine`` and ``device`` that ran.
+    """
 
     model: str
     version: str
     outputs: dict[str, Tensor]
     id: str = ""
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import Protocol
 
 from weft.core.clock import monotonic
@@ -39,6 +39,10 @@ class Models:
 
     A request without a version goes to the greatest one that is ready. A version that is loaded anew is loaded beside
     itself and then takes the place of the old: what the old one took it finishes, and no request fails.
+
+    Attributes:
+        memory: what the loaded ones hold.
+        settled: set once all that were there at the start are loaded, or have failed.
     """
 
     def __init__(self, provider: Provider, memory: int | None = None) -> None:
@@ -48,6 +52,7 @@ class Models:
         self._lock = Lock()
         self._waking = Waking(self._wake)
         self.memory = Memory(memory, self._put_aside)
+        self.settled = Event()
 
     # --- what there is -------------------------------------------------------------------
 
@@ -114,7 +119,7 @@ class Models:
                 outputs = await run_async(lane, version, request)
             except RetiredError:
                 continue
-            return _response(request, version, outputs)
+            return _response(request, version, lane, outputs)
 
     def infer_now(self, request: InferRequest) -> InferResponse:
         """As :meth:`infer`, for threads: waits for the answer."""
@@ -129,7 +134,7 @@ class Models:
                 outputs = run_sync(lane, version, request)
             except RetiredError:
                 continue
-            return _response(request, version, outputs)
+            return _response(request, version, lane, outputs)
 
     def model(self, name: str, version: str = "", caller: Caller = ITSELF) -> Model:
         """A served model as functions and pipelines take models: it goes through the same queue. NotFoundError."""
@@ -163,7 +168,7 @@ class Models:
         caller.require("manage", "model", name)
         for one in self._some(name, version):
             with one.changing:
-                one.state, one.reason, one.aside = "UNAVAILABLE", UNLOADED, False
+                one.state, one.reason, one.cure, one.aside = "UNAVAILABLE", UNLOADED, "", False
                 self._retire(one)
                 self.memory.settle(one, 0)
 
@@ -180,8 +185,11 @@ class Models:
         return [self.version(name, version)] if version else self.versions(name)
 
     def _load_all(self, versions: Sequence[Version]) -> None:
-        for version in versions:
-            self._try(version)
+        try:
+            for version in versions:
+                self._try(version)
+        finally:
+            self.settled.set()
 
     def _try(self, version: Version) -> WeftError | None:
         try:
@@ -203,6 +211,7 @@ class Models:
             self.memory.settle(version, version.size if version.lane else 0)
             if version.lane is None and not (version.aside and isinstance(error, BusyError)):
                 version.state, version.reason, version.aside = "UNAVAILABLE", error.what, False
+                version.cure = error.cure
             raise
         self.memory.settle(version, size)
         if lane is not version.lane:
@@ -286,9 +295,9 @@ class ServedModel:
         return self._models.infer_now(request).outputs
 
 
-def _response(request: InferRequest, version: Version, outputs: Outputs) -> InferResponse:
+def _response(request: InferRequest, version: Version, lane: Lane, outputs: Outputs) -> InferResponse:
     named = dict(_chosen(request, version, outputs)) if request.outputs else outputs
-    return InferResponse(version.name, version.number, named, request.id)
+    return InferResponse(version.name, version.number, named, request.id, lane.ran)
 
 
 def _chosen(request: InferRequest, version: Version, outputs: Outputs) -> Iterator[tuple[str, Tensor]]:

@@ -26,6 +26,7 @@ class Version:
         spec: what it is to be.
         state: what it is now.
         reason: why it is not ready, or what is to be said besides.
+        cure: what makes it ready, where loading it said so.
         lane: where its requests go; None where it is not loaded.
         info: what was loaded last; stays when it is put aside.
         labels: the names of its classes.
@@ -42,6 +43,7 @@ class Version:
         self.spec = spec
         self.state: State = "UNAVAILABLE"
         self.reason = "not loaded yet"
+        self.cure = ""
         self.lane: Lane | None = None
         self.info: ModelInfo | None = None
         self.labels: tuple[str, ...] = ()
@@ -77,7 +79,8 @@ class Version:
         """Why no request is taken."""
         if self.state == "LOADING" or self.ready:  # the second for a moment only: another lane takes its place
             return BusyError(f"model '{self.where}' is loading", cure="ask again in a moment")
-        return UnavailableError(f"model '{self.where}' is not ready: {self.reason}", cure="load it, or ask for another")
+        cure = self.cure or "load it, or ask for another"
+        return UnavailableError(f"model '{self.where}' is not ready: {self.reason}", cure=cure)
 
     def described(self) -> ModelInfo:
         """What it is. Raises UnavailableError while that is not known."""

@@ -34,6 +34,8 @@ def pieces_of(response: InferResponse, asked: Asked) -> tuple[list[Piece], list[
     document: dict[str, Any] = {"model_name": response.model, "model_version": response.version, "outputs": outputs}
     if response.id:
         document["id"] = response.id
+    if response.parameters:
+        document["parameters"] = response.parameters
     pieces[0] = _encoder.encode(document)
     if len(pieces) == 1:
         return pieces, [JSON]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -87,9 +87,9 @@ def request_of(asked: Asked, rest: memoryview, model: str, version: str, caller:
         caller,
         dict(_tensors(asked, rest)),
         version,
-        tuple(map(_wanted, asked.outputs)),
+        tuple(wanted(output.name, output.parameters) for output in asked.outputs),
         asked.id,
-        _timeout(asked.parameters),
+        timeout_of(asked.parameters),
         asked.parameters,
     )
 
@@ -118,7 +118,7 @@ def _from_json(given: AskedInput) -> Tensor:
         raise InputError("shared memory is not offered here", where=where, cure="send the data")
     if given.data is msgspec.UNSET:
         raise InputError("has no data", where=where, cure='give it "data", or "binary_data_size" and its bytes')
-    return from_data(dtype_named(given.datatype), _shape(given, where), given.data, where)
+    return from_data(dtype_named(given.datatype), shape_of(given.shape, where), given.data, where)
 
 
 def _from_rest(given: AskedInput, rest: memoryview, at: int, size: object) -> Tensor:
@@ -128,28 +128,29 @@ def _from_rest(given: AskedInput, rest: memoryview, at: int, size: object) -> Te
     if at + size > len(rest):
         what = f"its {size} bytes begin at {at} of {len(rest)} after the JSON"
         raise InputError(what, where=where, cure="send all of them")
-    return from_raw(dtype_named(given.datatype), _shape(given, where), rest[at : at + size], where)
+    return from_raw(dtype_named(given.datatype), shape_of(given.shape, where), rest[at : at + size], where)
 
 
-def _shape(given: AskedInput, where: str) -> tuple[int, ...]:
-    shape = tuple(given.shape)
+def shape_of(given: Iterable[int], where: str) -> tuple[int, ...]:
+    """The shape a request gives an input. Raises TensorError for what is none."""
+    shape = tuple(given)
     if len(shape) > _MOST_DIMS or any(dim < 0 or dim >= 2**48 for dim in shape):
         raise TensorError(f"{list(shape[:_MOST_DIMS])} is no shape", where=where, cure="give what the data has")
     return shape
 
 
-def _wanted(output: AskedOutput) -> Wanted:
-    parameters = output.parameters
+def wanted(name: str, parameters: Parameters) -> Wanted:
+    """An output that is asked for. Raises InputError."""
     if "shared_memory_region" in parameters:
-        raise InputError("shared memory is not offered here", where=f"output '{output.name}'", cure="leave it out")
+        raise InputError("shared memory is not offered here", where=f"output '{name}'", cure="leave it out")
     classes = parameters.get("classification", 0)
     if type(classes) is not int or classes < 0:
-        raise InputError(f"classification is {classes!r}", where=f"output '{output.name}'", cure="give how many")
-    return Wanted(output.name, classes)
+        raise InputError(f"classification is {classes!r}", where=f"output '{name}'", cure="give how many")
+    return Wanted(name, classes)
 
 
-def _timeout(parameters: Parameters) -> float | None:
-    """The parameter ``timeout``, microseconds; 0 is none."""
+def timeout_of(parameters: Parameters) -> float | None:
+    """Seconds, of the parameter ``timeout`` in microseconds; 0 is none. Raises InputError."""
     given = parameters.get("timeout", 0)
     if type(given) is not int or given < 0:
         raise InputError(f"timeout is {given!r}", cure="give microseconds as a whole number")

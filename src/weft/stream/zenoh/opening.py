@@ -11,7 +11,7 @@ import zenoh
 from weft.core.clock import monotonic
 from weft.core.errors import UnavailableError
 from weft.stream.zenoh.link import Link, configuration
-from weft.stream.zenoh.told import CANNOT, last_reason
+from weft.stream.zenoh.told import CANNOT, cure_of, last_reason
 
 FIRST_PAUSE_S = 0.1
 MOST_PAUSE_S = 4.0
@@ -49,5 +49,4 @@ def _cannot(link: Link, error: Exception, patience_s: float) -> UnavailableError
         return UnavailableError(f"cannot listen: {short(error)}", where=where, cure="is the port in use?")
     why = last_reason() or f"nobody there takes us (tried for {patience_s:g} s)"
     *_, why = why.rpartition(CANNOT)
-    cure = "is the router running, reachable over UDP, and of the same authority as this certificate?"
-    return UnavailableError(f"cannot join: {why}", where=where, cure=cure)
+    return UnavailableError(f"cannot join: {why}", where=where, cure=cure_of(why))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from queue import SimpleQueue
 from threading import Event, Thread
 
-from weft.core.errors import UnavailableError
+from weft.core.errors import WeftError
 from weft.stream.known_names import remember
 from weft.stream.zenoh.link import Link
 from weft.stream.zenoh.session import ZenohStreams
@@ -87,7 +87,7 @@ class RenewedStreams:
         while not self._closed.is_set():
             try:
                 self.streams = self._begin(self._link)
-            except UnavailableError as error:
+            except WeftError as error:
                 if not told:
                     log.warning("%s; trying on", error)
                 told = True

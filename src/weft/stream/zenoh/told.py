@@ -47,6 +47,16 @@ _REASONS = (
 )
 
 
+_CURES = {
+    "certificate expired": "issue a new one with `weft cert`, on the machine of the site's first router",
+    "for another name": "connect by a name of the router's machine, or start it with `weft router --name` and this one",
+    "of another authority": "use a certificate that `weft cert` issued on the machine of the site's first router: "
+    "--cert FILE or WEFT_CERT",
+    "no machine of this name": "check the name; DNS or /etc/hosts must know it",
+    "nobody answers": "is the router running, at this port, and reachable over UDP?",
+}
+
+
 def explain(line: str) -> str | None:
     """A line of Zenoh's log as a sentence; None when it says nothing of a link that failed."""
     plain = _COLOUR.sub("", line)
@@ -57,6 +67,12 @@ def explain(line: str) -> str | None:
         who = "a peer rejects us" if found["who"] == "ConnectionClosed" else _REJECTED
         return f"{who}: {_reason(found['what'])}"
     return None
+
+
+def cure_of(reason: str) -> str:
+    """What would help against a reason of :func:`explain`."""
+    known = (cure for words, cure in _CURES.items() if words in reason)
+    return next(known, "is the router running, reachable over UDP, and of the same authority as this certificate?")
 
 
 def last_reason() -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import http.client
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from weft.core.text import visible
 from weft.wasm.guard import Kind, Refusal
 from weft.wasm.http.faults import HttpFault
 from weft.wasm.http.relay import Exchange, relay
@@ -18,6 +20,10 @@ MAX_URL = 16 * 1024
 
 _OURS = frozenset({"host", "connection", "content-length", "transfer-encoding", "upgrade", "expect", "te", "trailer"})
 """Headers that say how a request is sent, which is not for the guest to say."""
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_UNFIT = re.compile(r"[\0-\x08\n-\x1f\x7f]")
+"""What no value holds; a line that goes on in the next one would be a header of its own to some servers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +49,14 @@ def fetch(
     Raises Refusal: "denied" where the host was not granted, "invalid" for what is no request, "failed" otherwise.
     """
     scheme, authority, path = _parted(url)
-    given = _checked(headers)
+    given = checked(headers)
     try:
         exchange = requests.open(method.upper(), scheme, authority)
     except HttpFault as fault:
         raise _refusal(fault) from fault
     try:
         return _exchanged(exchange, method.upper(), path, given, body, left)
-    except (ValueError, UnicodeError) as error:
+    except (ValueError, http.client.InvalidURL) as error:
         raise Refusal("invalid", f"{exchange.target}: {error}") from error
     except (OSError, http.client.HTTPException) as error:
         what = str(error) or type(error).__name__
@@ -89,9 +95,12 @@ def _parted(url: str) -> tuple[str, str, str]:
     return parts.scheme, parts.netloc, f"{path}?{parts.query}" if parts.query else path
 
 
-def _checked(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+def checked(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Headers that a request may have. Raises Refusal for what is none, and for those that are the host's."""
     given = list(headers)
-    for name, _ in given:
+    for name, value in given:
+        if not _NAME.fullmatch(name) or _UNFIT.search(value):
+            raise Refusal("invalid", f"no header: {visible(name[:80])!r}", "a name holds no blanks, a value one line")
         if name.lower() in _OURS:
             raise Refusal("invalid", f"the header {name} is the host's to set", "leave it out")
     return given

@@ -54,7 +54,7 @@ class Exchange:
 
     Attributes:
         target: where it goes.
-        authority: the same as the guest wrote it, for the server.
+        authority: the same for the server, as the header ``Host`` has it.
         until: when it must be over (``time.monotonic``).
         over: asked now and then; true ends it.
         received: told how many bytes came; false ends it.
@@ -140,8 +140,9 @@ class Relay:
                 exchange.reader, exchange.writer = await _connected(target, addresses)
         except (OSError, TimeoutError) as error:
             raise fault_of(error, str(target)) from error
-        if exchange.ended:
+        if exchange.ended:  # and forgotten: nobody would take it out again
             _break(exchange.writer)
+            return
         self._expected[exchange.secret] = exchange
 
     async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:

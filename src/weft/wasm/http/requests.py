@@ -84,7 +84,7 @@ class Requests:
             cure = "drop a response when it has been read"
             raise HttpFault("connection-limit-reached", f"{MAX_REQUESTS} requests are under way", cure)
         until = monotonic() + self._left() + self._grace_s
-        return Exchange(target, authority, until, self._stopped, self._allowance.take)
+        return Exchange(target, str(target), until, self._stopped, self._allowance.take)
 
     def _stopped(self) -> bool:
         """Whether the guest was ended for another reason than its time."""

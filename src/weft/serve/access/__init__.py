@@ -1,0 +1,1 @@
+"""Who may call a server: keys, tokens, rights, rates and origins."""

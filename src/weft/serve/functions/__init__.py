@@ -1,0 +1,1 @@
+"""Functions over HTTP: body in, body out."""

@@ -1,0 +1,1 @@
+"""The pages about a server: health, metrics, and how to call it."""

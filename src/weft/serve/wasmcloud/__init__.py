@@ -1,0 +1,1 @@
+"""The routes of wasmCloud's inference example, over the served models."""
