@@ -38,7 +38,7 @@ types: $(VENV)/.dev  ## mypy, strict
 bench: $(VENV)/.dev guests  ## measure, each number beside its baseline; writes bench/results.json
 	$(BIN)/python -m bench
 
-soak: $(VENV)/.dev  ## run a pipeline, then a hundred streams, for MINUTES=10 each: memory must stay, no frame may be lost
+soak: $(VENV)/.dev  ## run a pipeline and a hundred streams for MINUTES=10 each, a server for half: memory must stay, nothing may be lost
 	$(BIN)/python -m soak --minutes $(MINUTES)
 
 docs: export NO_MKDOCS_2_WARNING = 1

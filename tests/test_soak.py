@@ -151,3 +151,11 @@ def test_a_short_soak_of_streams_is_sound() -> None:
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
     *lines, verdict = done.stdout.splitlines()
     assert (len(lines), verdict.startswith("sound: ")) == (SAMPLES, True)
+
+
+def test_a_short_soak_of_a_server_is_sound() -> None:
+    command = [sys.executable, "-m", "soak", "serve", "--short"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=9 * SHORT_S, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    *lines, verdict = done.stdout.splitlines()
+    assert (len(lines), verdict.startswith("sound: ")) == (SAMPLES, True)

@@ -89,7 +89,10 @@ def _interpreter(other: Other) -> str:
 
 
 def _runs(command: Sequence[str]) -> bool:
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -27,7 +27,8 @@ def serve(port: int, classifier: Classifier) -> None:
 
     @app.post("/picture")
     async def picture(request: Request) -> list[dict[str, Any]]:
-        return await run_in_threadpool(classifier.matches, await request.body())
+        found: list[dict[str, Any]] = await run_in_threadpool(classifier.matches, await request.body())
+        return found
 
     uvicorn.run(app, port=port, log_level="warning", access_log=False)
 

@@ -40,6 +40,18 @@ def line_with(stream: IO[str] | None, text: str) -> str:
     raise AssertionError(f"no '{text}' in {read}")
 
 
+def lines_with(stream: IO[str] | None, *texts: str) -> None:
+    """Reads until every text was in some line, in whatever order the process says them."""
+    assert stream is not None
+    missing, read = set(texts), []
+    for line in stream:
+        read.append(line)
+        missing -= {text for text in missing if text in line}
+        if not missing:
+            return
+    raise AssertionError(f"no {missing} in {read}")
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """A router that runs, as its user sees it."""

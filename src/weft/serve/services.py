@@ -16,6 +16,7 @@ from weft.serve.settings import ServerSettings
 if TYPE_CHECKING:
     from weft.serve.call import Call
 
+
 class Part(Protocol):
     """What has to be ready, beside the models, before the server is."""
 

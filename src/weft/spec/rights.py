@@ -64,7 +64,9 @@ def _caller(text: str) -> str:
 
 def _hash(text: str) -> str:
     if not _HASH.fullmatch(text):
-        raise mistake("is no key's hash", "write the line that `weft key caller NAME` prints; the key itself is not kept here")
+        raise mistake(
+            "is no key's hash", "write the line that `weft key caller NAME` prints; the key itself is not kept"
+        )
     return text
 
 
