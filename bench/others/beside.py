@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from bench import load
 
@@ -97,15 +98,21 @@ def _runs(command: Sequence[str]) -> bool:
 
 @contextmanager
 def _process(command: Sequence[str]) -> Iterator[None]:
-    """In a session of its own: some leave their workers behind."""
-    process = subprocess.Popen(
-        command, cwd=_ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    try:
-        yield
-    finally:
-        os.killpg(process.pid, 9)
-        process.wait()
+    """In a session and a folder of its own: some leave their workers behind."""
+    with TemporaryDirectory() as folder:  # some leave files where they are started
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(_ROOT)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            yield
+        finally:
+            os.killpg(process.pid, 9)
+            process.wait()
 
 
 def _wait(url: str, name: str) -> None:

@@ -213,7 +213,7 @@ class OnlyNet:
 class Keys:
     """Lets in who has the key."""
 
-    async def admit(self, headers: Mapping[str, str], peer: str) -> Caller:
+    async def admit(self, headers: Mapping[str, str], peer: str, path: str = "") -> Caller:
         if headers.get("authorization") != "Bearer right":
             raise IdentityError("a key is needed", cure="send Authorization: Bearer KEY")
         assert peer == "127.0.0.1"
