@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 TESTS ?= tests
 JOBS ?= 2
+RERUNS ?= 1
 MINUTES ?= 10
 BIN := $(VENV)/bin
 BUILD_INPUTS := pyproject.toml hatch_build.py
@@ -21,7 +22,7 @@ languages: $(VENV)/.dev  ## install what tests use: compilers of AssemblyScript 
 	@$(BIN)/python -m tools.languages
 
 test: $(VENV)/.dev guests lint types  ## everything CI runs: lint, types, tests
-	@$(BIN)/python -m pytest -n $(JOBS) -q $(TESTS)
+	@$(BIN)/python -m pytest -n $(JOBS) -q -raR --reruns $(RERUNS) --reruns-delay 2 $(TESTS)
 
 lint: $(VENV)/.dev  ## ruff: rules and format
 	$(BIN)/ruff check

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from weft.flow.items import Receipt
 from weft.flow.pipeline import Pipeline
 from weft.flow.site import Site
 from weft.flow.stream_source import StreamSource
+from weft.flow.summary import StageSummary
 from weft.stream.base import AGAIN, Consumer, PublishOptions, SpoolOptions, SubscribeOptions
 from weft.stream.local import LocalStreams
 
@@ -106,6 +107,15 @@ class Place:
         return [frame.sequence for frame in got], [frame.sequence for frame in got if AGAIN in frame.headers]
 
 
+def until(run: Run, fits: Callable[[StageSummary], bool]) -> None:
+    """Wait for the sink's numbers to fit."""
+    for _ in range(int(WAIT_S / 0.001)):
+        if fits(run.snapshot().stage("kept")):
+            return
+        assert not run.wait(0.001)
+    raise AssertionError(f"still {run.snapshot().stage('kept')}")
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
     with closing(LocalStreams()) as streams:
@@ -171,9 +181,9 @@ def test_a_pipeline_that_is_aborted_gives_back_what_it_had_taken(place: Place) -
     sink.go.clear()
     with Run(place.pipeline(sink, limit=None).graph) as run:
         assert sink.stopped.wait(WAIT_S)
-        while next(stage for stage in run.snapshot().stages if stage.name == "in").frames_out < 6:
-            pass  # several wait behind the one that the sink has
+        until(run, lambda sink: sink.queue.depth > 1)  # they wait behind the one that the sink has
         run.abort()
+        until(run, lambda sink: sink.abandoned > 1)  # else the sink may be through with all that waits
         sink.go.set()
         assert run.wait(WAIT_S)
     got, again = place.left()

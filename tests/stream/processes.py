@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import os
 import random
 import select
 import socket
@@ -35,6 +36,16 @@ class Worker:
     def signal(self, number: int) -> None:
         """As kill(1)."""
         self.process.send_signal(number)
+
+    def hear(self, text: str, timeout_s: float = 30) -> None:
+        """Wait until it has written this to standard error; fails the test when that does not come."""
+        assert self.process.stderr is not None
+        heard, deadline = "", time.monotonic() + timeout_s
+        while text not in heard:
+            ready = select.select([self.process.stderr], [], [], max(0.0, deadline - time.monotonic()))[0]
+            more = os.read(self.process.stderr.fileno(), 65536).decode() if ready else ""
+            assert more, f"it never said '{text}', but: {heard}"
+            heard += more
 
     def end(self) -> str:
         """Let it end by itself; what it wrote to standard error."""
