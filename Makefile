@@ -37,7 +37,7 @@ types: $(VENV)/.dev  ## mypy, strict
 	$(BIN)/mypy --config-file tools/mypy-functions.ini
 
 bench: $(VENV)/.dev guests  ## measure, each number beside its baseline; writes bench/results.json
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench --save
 
 soak: $(VENV)/.dev  ## run a pipeline and a hundred streams for MINUTES=10 each, a server for half: memory must stay, nothing may be lost
 	$(BIN)/python -m soak --minutes $(MINUTES)
