@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 BUILD_INPUTS := pyproject.toml hatch_build.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo languages test lint format types bench soak docs docs-serve guests wheel clean
+.PHONY: help demo languages test fuzz lint format types bench soak docs docs-serve guests wheel clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ languages: $(VENV)/.dev  ## install what tests use: compilers of AssemblyScript 
 
 test: $(VENV)/.dev guests lint types  ## everything CI runs: lint, types, tests
 	@$(BIN)/python -m pytest -n $(JOBS) -q -raR --reruns $(RERUNS) --reruns-delay 2 $(TESTS)
+
+fuzz: $(VENV)/.dev guests  ## the tests that make up their inputs, with new ones each time
+	@$(BIN)/python -m pytest -n $(JOBS) -q -m hypothesis --hypothesis-profile=fuzz $(TESTS)
 
 lint: $(VENV)/.dev  ## ruff: rules and format
 	$(BIN)/ruff check

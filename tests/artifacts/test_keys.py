@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import stat
 import subprocess
 from pathlib import Path
@@ -162,6 +163,15 @@ def test_other_bytes_are_no_signature(kind: KeyType, other: bytes) -> None:
 def test_a_broken_key_is_an_error_of_ours(middle: bytes) -> None:
     with pytest.raises(WeftError):
         parse_public(b"-----BEGIN PUBLIC KEY-----\n" + middle + b"\n-----END PUBLIC KEY-----\n", "k", "k.pub")
+
+
+def test_a_key_that_openssl_itself_stumbles_over_is_an_error_of_ours(tmp_path: Path) -> None:
+    """An ed25519 key with one byte too many; OpenSSL's own error is told as InternalError by cryptography."""
+    der = bytes.fromhex("302f020100300506032b6570042304" + "21" + "11" * 33)
+    path = tmp_path / "k.pem"
+    path.write_text(f"-----BEGIN PRIVATE KEY-----\n{base64.b64encode(der).decode()}\n-----END PRIVATE KEY-----\n")
+    with pytest.raises(InputError, match="the key cannot be read"):
+        read_private(path)
 
 
 @given(st.sampled_from(TYPES), st.integers(min_value=0), st.integers(1, 255))

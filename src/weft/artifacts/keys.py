@@ -152,7 +152,7 @@ def read_private(path: Path, ask: Ask | None = None) -> PrivateKey:
 
     Raises NotFoundError, InputError, and DeniedError where the passphrase is wrong or there is none.
     """
-    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.exceptions import InternalError, UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     where, data = str(path), _read(path)
@@ -160,7 +160,7 @@ def read_private(path: Path, ask: Ask | None = None) -> PrivateKey:
     secret = _passphrase(where, ask) if b"ENCRYPTED" in data else None
     try:
         key = load_pem_private_key(data, secret)
-    except (ValueError, TypeError, UnsupportedAlgorithm):  # not told as it is: it may quote what it read
+    except (ValueError, TypeError, UnsupportedAlgorithm, InternalError):  # not told: it may quote what it read
         if secret is not None:
             cure = f"type it again, or check ${PASSPHRASE}"
             raise DeniedError("the passphrase does not open it", where=where, cure=cure) from None
@@ -178,13 +178,13 @@ def read_public(path: Path) -> PublicKey:
 
 def parse_public(data: bytes, name: str, where: str) -> PublicKey:
     """The public key in PEM text. Raises InputError."""
-    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.exceptions import InternalError, UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     _refuse_others(data, where, private=False)
     try:
         key = load_pem_public_key(data)
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, UnsupportedAlgorithm, InternalError) as error:
         cure = "give the .pub that weft key new or cosign wrote"
         raise InputError("the public key cannot be read", where=where, cure=cure) from error
     if not _fits(key):

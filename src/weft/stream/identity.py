@@ -291,13 +291,13 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def _loaded_key(key: bytes, where: str) -> EllipticCurvePrivateKey:
-    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.exceptions import InternalError, UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
         loaded = load_pem_private_key(key, None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except (ValueError, TypeError, UnsupportedAlgorithm, InternalError):
         loaded = None  # the error may quote what it read
     if not isinstance(loaded, EllipticCurvePrivateKey):
         raise InputError("the key cannot be read", where=where, cure="make it again with `weft cert`")
