@@ -13,8 +13,8 @@ from hypothesis import settings
 
 REPOSITORY = Path(__file__).parents[1]
 
-# The same inputs each time, so that a change is what breaks a test; `make fuzz` makes up new ones. No deadline: machines
-# are busy.
+# The same inputs each time, so that a change is what breaks a test; `make fuzz` makes up new ones. Machines are busy:
+# no deadlines.
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.register_profile("fuzz", deadline=None, max_examples=1000)
 settings.load_profile("fixed")
