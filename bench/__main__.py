@@ -26,6 +26,7 @@ SUITES = (
     "state",
     "serve",
     "serve_grpc",
+    "serve_functions",
     "streams",
     "artifacts",
 )

@@ -61,13 +61,17 @@ def test_refused_requests_and_those_without_an_answer_are_failures(answering, an
         _sound(seen, "Weft")
 
 
-def test_servers_that_are_not_there_are_left_out_and_named(monkeypatch: pytest.MonkeyPatch, tmp_path):
+def test_servers_that_are_not_there_are_left_out_and_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path, capsys: pytest.CaptureFixture[str]
+):
     monkeypatch.setenv(beside.PYTHON, f"{tmp_path}/none:{sys.executable}")
     missing = beside.Other("a_module_that_nobody_has", "none", "/", beside.OTHERS["FastAPI"].ask)
     monkeypatch.setattr(beside, "OTHERS", {"Missing": missing, "Other": missing})
     with beside.running(tmp_path, tmp_path, 1) as ports:
         assert ports == {}
     assert beside.left_out(ports) == "Missing and Other: not in WEFT_BENCH_PYTHON"
+    beside.say_left_out(ports)
+    assert "left out: Missing (needs a_module_that_nobody_has, onnxruntime and PIL)" in capsys.readouterr().err
 
 
 def test_each_row_has_what_is_behind_it():

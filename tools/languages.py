@@ -1,8 +1,8 @@
 """Installs what pip cannot bring with Weft: compilers, gdb, a camera for tests. ``python -m tools.languages``.
 
 AssemblyScript goes into this Python's environment. Rust needs rustup, or Debian's packages where this is root, as do
-gdb, GStreamer's RTSP server, which plays the camera in tests, Chromium, and a registry with skopeo. What is there
-already is left alone; what cannot be installed is told, and the tests that need it say so too.
+gdb, GStreamer's RTSP server, which plays the camera in tests, Chromium, a registry with skopeo, and a broker of MQTT.
+What is there already is left alone; what cannot be installed is told, and the tests that need it say so too.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ CAMERA = (
 """GStreamer's RTSP server, for Debian's own Python."""
 BROWSER = {"chromium": "chromium", "chromedriver": "chromium-driver"}
 """What the tests of pages run, by the packages it is in."""
+BROKER = {"mosquitto": "mosquitto"}
+"""The broker that the tests of MQTT run, by the package it is in."""
 REGISTRY = {"docker-registry": "docker-registry", "skopeo": "skopeo", "zstd": "zstd"}
 """What the tests of artifacts run, by the packages it is in."""
 _CAMERA = """
@@ -102,6 +104,11 @@ def debugger_found() -> bool:
     return True
 
 
+def program_found(name: str) -> str | None:
+    """Where a program is, also one that Debian has where only root looks."""
+    return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+
+
 def camera_found() -> bool:
     """Whether tests find GStreamer's RTSP server."""
     try:
@@ -126,6 +133,10 @@ def main() -> None:
         install_packages(*absent)
     if absent := [package for program, package in BROWSER.items() if shutil.which(program) is None]:
         install_packages(*absent)
+    if absent := [package for program, package in BROKER.items() if program_found(program) is None]:
+        install_packages(*absent)
+    for program in BROKER:
+        print(f"broker: {program_found(program) or f'no {program}; its tests say so'}")
     for program in BROWSER:
         print(f"browser: {shutil.which(program) or f'no {program}; its tests say so'}")
     for program in REGISTRY:

@@ -25,6 +25,8 @@ SECTIONS: tuple[Section, ...] = (
         (
             endpoints.VideoSource,
             endpoints.CameraSource,
+            endpoints.MqttSource,
+            endpoints.HttpSource,
             endpoints.PicturesSource,
             endpoints.PatternSource,
             endpoints.LinesSource,
@@ -32,7 +34,7 @@ SECTIONS: tuple[Section, ...] = (
             endpoints.RecordingSource,
         ),
     ),
-    ("Cameras", "`retry:` of a camera.", (cameras.CameraRetry,)),
+    ("Cameras", "`retry:` of a camera, a broker and a web server.", (cameras.CameraRetry,)),
     ("Functions", "`functions:` What is done with frames.", (function.FunctionSpec,)),
     ("Models", "`models:` of a function.", (function.ModelUse,)),
     ("Grants", "`grants:` of a function.", (function.Grants,)),
@@ -58,7 +60,7 @@ SECTIONS: tuple[Section, ...] = (
     (
         "Queues",
         "`queue:` of functions and sinks, and of live sources.",
-        (endpoints.Queue, endpoints.LiveQueue, endpoints.StreamQueue),
+        (endpoints.Queue, endpoints.LiveQueue, endpoints.MessageQueue, endpoints.StreamQueue),
     ),
     ("Spools", "`spool:` of `stream` sinks and of `streams:`.", (delivery.SpoolUse,)),
 )
@@ -89,6 +91,7 @@ _PLAIN = {str: "text", int: "whole number", float: "number", bool: "true or fals
 _LINKS = {
     endpoints.Queue: "[queue](#queues)",
     endpoints.LiveQueue: "[queue](#queues)",
+    endpoints.MessageQueue: "[queue](#queues)",
     endpoints.StreamQueue: "[queue](#queues)",
     site.SiteUse: "[site](#the-site)",
     delivery.SpoolUse: "[spool](#spools)",

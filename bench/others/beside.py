@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -80,6 +81,14 @@ def left_out(ports: Mapping[str, int]) -> str:
     """Which are not run, and why, in words; empty where all are."""
     names = [name for name in OTHERS if name not in ports]
     return f"{' and '.join(names)}: not in {PYTHON}" if names else ""
+
+
+def say_left_out(ports: Mapping[str, int]) -> None:
+    """The same on standard error before anything is measured, with what each needs."""
+    for name, other in OTHERS.items():
+        if name not in ports:
+            words = f"left out: {name} (needs {other.needs}, onnxruntime and PIL): no interpreter in {PYTHON} has them"
+            print(f"{words}; CONTRIBUTING.md says how to get them", file=sys.stderr, flush=True)
 
 
 def _interpreter(other: Other) -> str:

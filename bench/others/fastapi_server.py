@@ -30,6 +30,10 @@ def serve(port: int, classifier: Classifier) -> None:
         found: list[dict[str, Any]] = await run_in_threadpool(classifier.matches, await request.body())
         return found
 
+    @app.post("/echo")
+    async def echo(request: Request) -> Response:
+        return Response(await request.body(), media_type="text/plain")
+
     uvicorn.run(app, port=port, log_level="warning", access_log=False)
 
 

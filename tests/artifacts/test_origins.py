@@ -36,6 +36,8 @@ class Hub:
             return Answer(200, {}, self.large)
         if path.startswith("/org/gated/") and asked.headers.get("Authorization") != "Bearer hf_secret":
             return Answer(401, {"X-Error-Message": "Access to this repo is restricted"})
+        if path == f"/api/resolve-cache/models/org/repo/{self.commit}/moved.json":
+            return Answer(200, {"X-Repo-Commit": self.commit, "ETag": f'"{GIT}"'}, SMALL)
         if path.startswith("/old/name/"):
             return Answer(307, {"Location": path.replace("/old/name/", "/org/repo/")})
         revision, _, name = path.partition("/resolve/")[2].partition("/")
@@ -46,6 +48,11 @@ class Hub:
             linked = {"X-Linked-Etag": f'"{digest_of(LARGE)[7:]}"', "X-Linked-Size": str(len(LARGE))}
             place = f"http://{asked.headers['Host']}/cdn/large?Signature=abc"
             return Answer(302, {"X-Repo-Commit": commit, "Location": place, **linked, **self.headers})
+        if (
+            name == "moved.json"
+        ):  # as the hub answers for what is not large; the length is of the redirection's own text
+            cached = f"/api/resolve-cache/models/org/repo/{commit}/moved.json?etag=%22{GIT}%22"
+            return Answer(307, {"Location": cached, "X-Repo-Commit": commit, **self.headers}, b"Temporary Redirect")
         if name == "config.json":
             return Answer(200, {"X-Repo-Commit": commit, "ETag": f'"{GIT}"', **self.headers}, SMALL)
         return Answer(404)
@@ -80,6 +87,18 @@ def test_a_small_file_is_checked_by_gits_digest(served: Front, hub: Hub, store: 
     hub.headers = {"ETag": f'"{"e" * 40}"'}
     with pytest.raises(InputError, match="its digest is"):
         bring("hf:org/repo/config.json", store)
+
+
+@pytest.mark.parametrize("more", [{}, {"X-Linked-Etag": f'"{GIT}"', "X-Linked-Size": str(len(SMALL))}])
+def test_a_small_file_behind_a_redirection_of_the_hub(
+    served: Front, hub: Hub, store: Store, more: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.headers = more
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    found = bring("hf:org/repo/moved.json", store)
+    assert file_of(found, store).read_bytes() == SMALL
+    assert found.entry.notes == {"commit": COMMIT}
+    assert all(asked.headers["Authorization"] == "Bearer hf_secret" for asked in served.of("GET"))
 
 
 def test_a_branch_is_kept_at_its_commit_until_it_is_pulled_again(served: Front, hub: Hub, store: Store) -> None:

@@ -9,7 +9,7 @@ import pytest
 from weft.artifacts.digest import Descriptor, digest_of
 from weft.artifacts.kinds import kind_of
 from weft.artifacts.manifest import MANIFEST, Manifest, parse_manifest
-from weft.artifacts.reference import HubReference, OciReference, UrlReference, parse_reference
+from weft.artifacts.reference import HubReference, OciReference, UrlReference, is_local, parse_reference
 from weft.artifacts.view import main_file
 from weft.core.errors import InputError, NotFoundError, UsageError, WeftError
 from weft.core.remote import is_remote
@@ -169,3 +169,15 @@ def test_a_descriptor_is_written_as_it_was() -> None:
         "size": 1,
         "annotations": {TITLE: "x"},
     }
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:5000", "127.0.0.1:80", "[::1]", "[::1]:5000"])
+def test_this_machine_has_plain_names(host: str) -> None:
+    assert is_local(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost:80@evil.example", "localhost:evil.example", "evil.example:80", "localhost.example"]
+)
+def test_what_only_looks_like_this_machine_is_another(host: str) -> None:
+    assert not is_local(host)

@@ -7,12 +7,15 @@ import os
 import resource
 import subprocess
 import sys
+import tarfile
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from weft.artifacts.digest import digest_of
-from weft.artifacts.kinds import kind_of
+from weft.artifacts.digest import Descriptor, digest_of
+from weft.artifacts.kinds import Layer, kind_of
+from weft.artifacts.manifest import MANIFEST, Manifest, parse_manifest, write_json
 from weft.artifacts.push import pack_model
 from weft.artifacts.references import References
 from weft.artifacts.store import Store
@@ -72,6 +75,9 @@ def test_a_damaged_blob_is_not_read(store: Store) -> None:
         store.read(blob.digest, 2)
     with pytest.raises(NotFoundError):
         store.read(digest_of(b"other"), 100)
+    store.set_aside(blob.digest)
+    assert [path.read_bytes() for path in store.damaged.iterdir()] == [b"hellO"]
+    store.set_aside(blob.digest)  # another process has done it meanwhile
 
 
 def test_what_is_received_goes_on_and_is_checked(store: Store) -> None:
@@ -118,6 +124,17 @@ def test_names_are_kept_and_forgotten(store: Store, tmp_path: Path) -> None:
     assert references.get("oci://localhost/net:1") is None
 
 
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "{}", '{"reference": 1, "digest": "", "manifest": "", "kind": "", "size": 1, "added": 1}']
+)
+def test_a_name_whose_file_is_broken_is_none(store: Store, text: str) -> None:
+    References(store).path("oci://localhost/net:1").write_text(text)
+    assert References(store).get("oci://localhost/net:1") is None
+    assert list(References(store).all()) == []
+    collect(store)
+    assert len(verify(store).names) == 1  # set aside, and told
+
+
 def test_a_name_needs_all_its_parts(store: Store, tmp_path: Path) -> None:
     (tmp_path / "a.onnx").write_bytes(b"a")
     packed = pack_model(store, [tmp_path / "a.onnx"])
@@ -157,6 +174,47 @@ def test_what_crashes_and_cuts_left_goes(store: Store) -> None:
     assert not list(store.staging.iterdir())
     age(store, 8 * 86_400)
     assert collect(store).partials == 1
+
+
+def test_what_is_too_young_to_go_is_told(store: Store, tmp_path: Path) -> None:
+    named(store, tmp_path, "net", b"n" * 1000)
+    store.add(b"nobody's")
+    done = collect(store, size=100)
+    assert (done.freed, done.young) == (0, 8)
+    assert done.over == total_size(store) - 8 - 100 > 0
+    age(store, 7200)
+    done = collect(store, size=100)
+    assert (done.young, done.over, total_size(store)) == (0, 0, 0)
+
+
+def test_signatures_go_with_what_they_sign(store: Store, tmp_path: Path) -> None:
+    digest = named(store, tmp_path, "net", b"net")
+    names = References(store)
+    [entry] = names.all()
+    manifest = names.manifest(entry)
+    names.put(f"oci://localhost/net:sha256-{digest[7:]}.sig", digest, manifest, "signature", {})
+    names.put(f"oci://localhost/other:sha256-{digest[7:]}.sig", digest, manifest, "signature", {})
+    assert len(list(names.all())) == 3
+    collect(store)
+    assert len(list(names.all())) == 3  # somebody may be pulling what is signed
+    age(store, 7200)
+    collect(store, dry=True)
+    assert len(list(names.all())) == 3
+    collect(store)
+    assert {each.reference.partition("/net")[2] for each in names.all()} == {":1", f":sha256-{digest[7:]}.sig"}
+    names.remove(entry.reference)
+    age(store, 7200)
+    collect(store)
+    assert not list(names.all())
+    assert not blob_files(store)
+
+
+def test_what_was_set_aside_goes_in_the_end(store: Store) -> None:
+    (store.damaged / "1-2.old").write_bytes(b"x" * 100)
+    assert collect(store).freed == 0
+    age(store, 7200)
+    assert collect(store).freed == 100
+    assert not list(store.damaged.iterdir())
 
 
 def test_the_name_used_longest_ago_makes_room(tmp_path: Path) -> None:
@@ -215,6 +273,181 @@ def test_verify_finds_files_that_were_changed(store: Store, tmp_path: Path) -> N
     assert verify(store).views == [entry.manifest[7:]]
     assert view(store, entry.manifest, layers, "net").joinpath("net.onnx").read_bytes() == b"net"
     assert verify(store).views == []
+
+
+# --- others who are at work, and others who were killed ------------------------------------
+
+HALF = """
+import os, sys
+from pathlib import Path
+from weft.artifacts.digest import digest_of
+from weft.artifacts.kinds import kind_of
+from weft.artifacts.references import References
+from weft.artifacts.store import Store
+from weft.artifacts.view import view
+
+def wait():
+    print("half", flush=True)
+    sys.stdin.readline()
+
+def half_way(call):
+    def wrapped(descriptor):
+        os.fsync = call
+        wait()
+        return call(descriptor)
+    return wrapped
+
+def receive(store):
+    data = b"slow" * 50_000
+    with store.receive(digest_of(data), len(data)) as incoming:
+        incoming.write([data[:100_000]])
+        wait()
+        incoming.write([data[100_000:]])
+        incoming.commit()
+
+def make_view(store):
+    [entry] = References(store).all()
+    os.fsync = half_way(os.fsync)
+    view(store, entry.manifest, kind_of(References(store).manifest(entry), "")[1], "net")
+
+def write(store):
+    os.fsync = half_way(os.fsync)
+    store.add(b"small")
+
+{"receive": receive, "view": make_view, "write": write}[sys.argv[2]](Store(Path(sys.argv[1])))
+"""
+
+
+def at_work(store: Store, what: str) -> subprocess.Popen[str]:
+    """A process that is half-way through something, and goes on when it gets a line."""
+    command = [sys.executable, "-c", HALF, str(store.folder), what]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "half\n"
+    return process
+
+
+def packed_files(store: Store, folder: Path) -> None:
+    """An artifact under a name, whose one layer is an archive."""
+    with tarfile.open(folder / "net.tar", "w") as tar:
+        (folder / "net.onnx").write_bytes(b"net" * 1000)
+        tar.add(folder / "net.onnx", "net.onnx")
+    layer, config = store.add_file(folder / "net.tar"), store.add(b"{}")
+    parts = [
+        Descriptor("application/vnd.cncf.model.config.v1+json", config.digest, config.size),
+        Descriptor("application/vnd.cncf.model.weight.v1.tar", layer.digest, layer.size),
+    ]
+    raw = write_json(
+        {"schemaVersion": 2, "mediaType": MANIFEST, "config": parts[0].record(), "layers": [parts[1].record()]}
+    )
+    store.add(raw)
+    manifest = parse_manifest(raw, "test")
+    assert isinstance(manifest, Manifest)
+    References(store).put("oci://localhost/net:1", manifest.digest, manifest, "model", {})
+
+
+@pytest.mark.parametrize("what", ["receive", "view", "write"])
+def test_what_a_slow_process_writes_is_never_swept(store: Store, tmp_path: Path, what: str) -> None:
+    packed_files(store, tmp_path)
+    with at_work(store, what) as process:
+        there = {*store.partial.iterdir(), *store.staging.iterdir()}
+        assert len(there) == 1
+        age(store, 30 * 86_400)
+        trim(store)
+        collect(store, grace_s=-1, partial_s=-1)
+        assert {*store.partial.iterdir(), *store.staging.iterdir()} == there
+        process.communicate("\n", timeout=60)
+    assert process.returncode == 0
+    assert not [*store.partial.iterdir(), *store.staging.iterdir()]
+    found = verify(store)
+    assert (found.damaged, found.views, found.names) == ([], [], [])
+
+
+@pytest.mark.parametrize("what", ["receive", "view", "write"])
+def test_what_a_killed_process_left_goes_with_the_next_pull(store: Store, tmp_path: Path, what: str) -> None:
+    packed_files(store, tmp_path)
+    with at_work(store, what) as process:
+        process.kill()
+    assert [*store.partial.iterdir(), *store.staging.iterdir()]
+    trim(store)
+    assert len(list(store.partial.iterdir())) == (what == "receive")  # a pull may go on with that
+    assert not list(store.staging.iterdir())
+    age(store, 8 * 86_400)
+    assert trim(store).partials == (what == "receive")
+    assert not list(store.partial.iterdir())
+    assert verify(store).names == []
+
+
+def test_a_file_that_another_adds_at_the_moment_is_waited_for(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = b"both" * 1000
+    (tmp_path / "f").write_bytes(data)
+    with store.receive(digest_of(data), len(data)) as other:
+
+        def meanwhile(seconds: float) -> None:
+            other.write([data])
+            other.commit()
+
+        monkeypatch.setattr("weft.artifacts.store.time.sleep", meanwhile)
+        assert store.add_file(tmp_path / "f").path.read_bytes() == data
+
+
+READ_ONLY = """
+import os, sys
+from pathlib import Path
+from weft.artifacts.digest import digest_of, hex_of
+from weft.artifacts.store import Store
+
+if os.geteuid() == 0:
+    os.seteuid(65534)  # root may write what is read-only
+store = Store(Path(sys.argv[1]) / "store").prepare()
+partial = store.partial / hex_of(digest_of(b"whole"))
+partial.write_bytes(b"whole")
+partial.chmod(0o444)
+with store.receive(digest_of(b"whole"), 5) as incoming:
+    incoming.commit()
+assert store.read(digest_of(b"whole"), 5) == b"whole"
+"""
+
+
+def test_a_kill_just_before_the_end_does_not_lock_a_user_out() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        command = [sys.executable, "-c", READ_ONLY, name]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("packing", ["raw", "tar"])
+def test_files_are_not_made_of_a_blob_that_was_changed(store: Store, tmp_path: Path, packing: str) -> None:
+    if packing == "tar":
+        packed_files(store, tmp_path)
+    else:
+        named(store, tmp_path, "net", b"net" * 1000)
+    [entry] = References(store).all()
+    manifest = References(store).manifest(entry)
+    layers = kind_of(manifest, "")[1]
+    blob = store.path(layers[0].part.digest)
+    blob.chmod(0o644)
+    with blob.open("r+b") as file:
+        file.seek(600)
+        file.write(b"X")
+    with pytest.raises(InputError, match="changed in the store") as told:
+        view(store, entry.manifest, layers, "oci://localhost/net:1")
+    assert "pull it again" in told.value.cure
+    assert not blob.exists()
+    assert len(list(store.damaged.iterdir())) == 1
+    assert not [*store.views.iterdir(), *store.staging.iterdir()]
+
+
+def test_files_that_cannot_stand_beside_each_other_are_told(store: Store) -> None:
+    blob = store.add(b"x")
+    part = Descriptor("application/octet-stream", blob.digest, blob.size)
+    layers = [Layer(part, "file", "raw", name) for name in ("a", "a/b")]
+    with pytest.raises(InputError, match="there twice"):
+        view(store, digest_of(b"manifest"), layers, "here")
+    assert not [*store.views.iterdir(), *store.staging.iterdir()]
 
 
 # --- killed at any point -------------------------------------------------------------------

@@ -19,7 +19,7 @@ from weft.artifacts.push import Component, pack_model, pack_wasm, push
 from weft.artifacts.reference import OciReference, parse_oci
 from weft.artifacts.references import References
 from weft.artifacts.registry import Registry
-from weft.artifacts.settings import Settings, Subject
+from weft.artifacts.settings import Retry, Settings, Subject
 from weft.artifacts.store import Store
 from weft.core.errors import DeniedError, InputError, NotFoundError, OutputError, UnavailableError, UsageError
 
@@ -157,6 +157,58 @@ def test_a_registry_that_stops_mid_blob_is_resumed(pushed: OciReference, other: 
         gets = [asked.headers.get("Range") for asked in between.of("GET", found.layers[0].part.digest)]
     assert file_of(found, other).read_bytes() == model.read_bytes()
     assert any(asked and asked.startswith("bytes=") and asked != "bytes=0-" for asked in gets)
+
+
+LARGE = 9 << 20
+"""More than goes by way of the parser of HTTP."""
+
+
+@pytest.fixture(scope="module")
+def large(registry: Served, pusher: Store, tmp_path_factory: pytest.TempPathFactory) -> tuple[OciReference, bytes]:
+    """A large model in the registry, and its bytes."""
+    path = tmp_path_factory.mktemp("large") / "large.onnx"
+    path.write_bytes(os.urandom(LARGE))
+    reference = registry.name("ml/large:1")
+    run(push(pack_model(pusher, [path]), reference, pusher, FAST))
+    return reference, path.read_bytes()
+
+
+def of_the_large(data: bytes, answer: Answer) -> Rule:
+    return lambda asked: answer if asked.method == "GET" and digest_of(data) in asked.path else None
+
+
+def test_a_large_blob_comes_whole(large: tuple[OciReference, bytes], other: Store) -> None:
+    reference, data = large
+    assert file_of(run(pull(reference, other, FAST)), other).read_bytes() == data
+
+
+@pytest.mark.parametrize("cut", [5 << 20, 8 << 20])
+def test_a_large_blob_that_was_cut_is_resumed(large: tuple[OciReference, bytes], other: Store, cut: int) -> None:
+    reference, data = large
+    with front(reference.host, times(1, of_the_large(data, Answer(cut=cut)))) as between:
+        found = run(pull(at(between.host, reference), other, FAST))
+    assert file_of(found, other).read_bytes() == data
+    assert [asked.headers["Range"] for asked in between.asked if "Range" in asked.headers] == [f"bytes={cut}-"]
+
+
+def test_what_comes_after_a_large_blobs_end_is_left(large: tuple[OciReference, bytes], other: Store) -> None:
+    reference, data = large
+    answer = Answer(200, {"Content-Length": str(LARGE)}, data + b"more" * 1000, cut=LARGE + 4000)
+    with front(reference.host, of_the_large(data, answer)) as between:
+        found = run(pull(at(between.host, reference), other, FAST))
+    assert file_of(found, other).read_bytes() == data
+
+
+def test_a_server_that_falls_silent_amid_a_large_blob_is_given_up(
+    large: tuple[OciReference, bytes], other: Store
+) -> None:
+    reference, data = large
+    answer = Answer(200, {"Content-Length": str(LARGE)}, data[: 6 << 20])
+    silent = front(reference.host, of_the_large(data, answer))
+    with silent as between, pytest.raises(UnavailableError, match="nothing comes any more") as told:
+        run(pull(at(between.host, reference), other, settings(patience_s=0.5, retry=Retry(attempts=1))))
+    assert "what is there is kept" in told.value.cure
+    assert not list(other.references.iterdir())
 
 
 def test_a_cut_that_lasts_leaves_a_partial_file_and_the_next_pull_goes_on(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import signal
@@ -14,7 +13,11 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import ECHO, LOOP, PRINT, Cli
-from weft.cli.run import OWN_OPTIONS, run
+from weft.cli.debug import debug
+from weft.cli.function import function
+from weft.cli.main import make_app
+from weft.cli.options import option_names
+from weft.cli.run import run
 from weft.core.resources import guest
 
 Wat = Callable[..., Path]
@@ -226,9 +229,22 @@ def test_nothing_a_guest_says_steers_the_terminal(weft_process: Cli, wat: Wat) -
     assert r"\x1b[2Jbad\nerror: forged" in done.err
 
 
-def test_every_option_of_ours_is_known_where_misspelt_ones_are_asked_about() -> None:
-    options = [p.name for p in inspect.signature(run).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    assert sorted(OWN_OPTIONS) == sorted(f"--{name.replace('_', '-')}" for name in options)
+@pytest.mark.parametrize("command", [run, function, debug], ids=lambda command: command.__name__)
+def test_every_option_of_ours_is_known_where_misspelt_ones_are_asked_about(command: Callable[..., int]) -> None:
+    parsed = make_app()[command.__name__].assemble_argument_collection()
+    read = {name for argument in parsed for name in argument.names if name.startswith("--")}
+    assert set(option_names(command)) == read
+    assert "--model" in read or "--break" in read
+
+
+def test_a_misspelt_option_of_a_function_on_streams_is_asked_about(weft: Cli, wat: Wat) -> None:
+    done = weft("function", wat(ECHO), "--observe", "a", "--emit", "b", "--timeuot", "5s")
+    assert (done.code, "did you mean --timeout?" in done.err) == (64, True)
+
+
+def test_an_option_counts_as_written_when_it_says_nothing_of_a_kind(weft: Cli, wat: Wat) -> None:
+    done = weft("run", wat(ECHO), "--trace-ratio", "0", "--log-format", "auto")
+    assert (done.code, "error: --trace-ratio: only a pipeline has that" in done.err) == (64, True)
 
 
 def test_a_command_that_waits_for_its_input_ends_at_its_time_too(wat: Wat) -> None:
@@ -275,3 +291,17 @@ sinks: {{out: {{type: console, inputs: [names]}}}}
     done = weft("validate", tmp_path / "p.yaml")
     assert done.code == 78
     assert "line 7: functions.names.models.net" in done.err
+
+
+def test_what_ends_a_pipeline_is_told_once_to_machines(weft_process: Cli, tmp_path: Path) -> None:
+    (tmp_path / "cut.mp4").write_bytes(b"no video")
+    (tmp_path / "p.yaml").write_text(
+        "sources: {film: {type: video, path: cut.mp4}}\nsinks: {out: {type: jsonl, path: out.jsonl, inputs: [film]}}\n"
+    )
+    done = weft_process("run", "p.yaml", "--summary", "s.json", cwd=tmp_path)
+    events = {record["event"]: record for record in map(json.loads, done.err.splitlines())}
+    assert (done.code, list(events)) == (65, ["summary", "error"])
+    assert (events["summary"]["ended"], events["error"]["error"]) == ("error", "MediaError")
+    assert done.err.count(events["error"]["what"]) == 1
+    written = json.loads((tmp_path / "s.json").read_text())
+    assert written["error"] == {key: value for key, value in events["error"].items() if key != "event"}

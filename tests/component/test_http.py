@@ -20,7 +20,8 @@ from weft.core.errors import DeniedError, GuestError, LimitError, TimeLimitError
 from weft.core.hosts import parse_host
 from weft.core.limits import Grants, Limits
 from weft.core.once import Once
-from weft.wasm.http import relay as http_relay
+from weft.wasm.component import native
+from weft.wasm.http import dial
 from weft.wasm.http.counters import HttpCounters
 from weft.wasm.inspect import inspect
 from weft.wasm.trace import HostTrace
@@ -169,6 +170,23 @@ def test_another_host_or_port_is_denied(
     assert f"--http {asked.format(**ports)}" in caplog.text
 
 
+@pytest.mark.parametrize(("waits", "given_back"), [({}, 1), ({"connect": 5.0}, 2)])
+def test_a_refused_request_leaves_nothing_in_the_store(
+    function: Callable[..., Driven], monkeypatch: pytest.MonkeyPatch, waits: dict[str, float], given_back: int
+) -> None:
+    done: list[int] = []
+    give_back = native.give_back
+
+    def counted(context: int, pointer: int) -> None:
+        give_back(context, pointer)
+        done.append(pointer)
+
+    monkeypatch.setattr(native, "give_back", counted)
+    [printed] = function(request("127.0.0.1:1", **waits), "127.0.0.1:2")(b"")
+    assert error(printed) == "HTTP-request-denied"
+    assert len(done) == given_back  # the request, and its options
+
+
 def test_a_name_that_is_at_a_private_address_needs_the_address_granted(
     server: Server, function: Callable[..., Driven], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -298,7 +316,7 @@ def secured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]
     """A server whose certificate, for localhost, is signed by itself, which is the only one trusted."""
     certificate = certificate_for("localhost", tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", certificate[0])
-    monkeypatch.setattr(http_relay, "tls", Once(http_relay.trusting))
+    monkeypatch.setattr(dial, "tls", Once(dial.trusting))
     with Server(certificate) as running:
         yield running
 
@@ -344,7 +362,7 @@ def test_a_certificate_of_nobody_known_is_refused(
     secured: Server, function: Callable[..., Driven], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
-    monkeypatch.setattr(http_relay, "tls", Once(http_relay.trusting))
+    monkeypatch.setattr(dial, "tls", Once(dial.trusting))
     local = f"localhost:{secured.port}"
     assert error(function(request(local, scheme="https"), local)(b"")[0]) == "TLS-certificate-error"
     assert secured.requests == []

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from tests.component.guests import NN, NOTHING, RET_AT, component, text
 from tests.wasm.harness import Driven, models
 from weft.core.errors import GuestError, GuestFailed, MediaError
-from weft.core.limits import Grants, Limits
+from weft.core.limits import MIB, Grants, Limits
 from weft.core.model import Model
+from weft.wasm.component.handles import Handles
+from weft.wasm.guard import Refusal
 
 Guest = Callable[..., Driven]
 
@@ -177,11 +179,29 @@ def test_the_version_of_august_sets_inputs_and_gets_outputs_one_by_one(
         return drive(write(made), models={"net": net})
 
     values = np.arange(4, dtype=np.float32).tobytes()
-    assert august(whole.replace("SET GET", setting + getting))(values) == [values]
+    both = august(whole.replace("SET GET", setting + getting))
+    assert both(values) == [values]
+    assert both.instance.host(Handles).held == 2 * 16  # the context's input, and the output
     with pytest.raises(GuestFailed, match="before compute succeeded"):
         august(whole.replace("SET GET", getting))(values)
     with pytest.raises(GuestFailed):
         august(whole.replace("SET GET", f"(call $compute (local.get $i) {RET_AT}) {CHECK}"))(values)
+
+
+def test_what_an_object_becomes_counts_too(guest: Guest, data: Path) -> None:
+    driven = guest(CONTEXT, data=["net"], models={"net": model(data, "identity.onnx")}, limits=Limits(memory=4 * MIB))
+    assert driven(b"") == []
+    handles = driven.instance.host(Handles)
+    first, second = handles.add("first", 16), handles.add("second")
+    handles.weigh(second, 4 * MIB - 16)
+    with pytest.raises(Refusal, match="held by the host"):
+        handles.weigh(first, 17)
+    assert handles.held == 4 * MIB
+    handles.weigh(second, 0)
+    handles.weigh(first, 17)
+    assert handles.held == 17
+    handles.drop(first)
+    assert handles.held == 0
 
 
 def test_a_dropped_graph_leaves_its_context(guest: Guest, data: Path) -> None:

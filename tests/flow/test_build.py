@@ -161,10 +161,10 @@ sinks: {out: {type: jsonl, path: results.jsonl, inputs: [clock]}}
 def test_a_video_sink_without_the_pictures_of_a_source_is_told_no_results(write: Write) -> None:
     spec = load_pipeline(write(DOCUMENT.replace("[cam/belt, parts]", "[parts]")))
     assert build(spec).graph.sinks[0].name == "annotated"
-    from weft.flow.build import _joining
+    from weft.flow.sink_nodes import joining_options
 
-    assert _joining(spec, "annotated")["results"] == []
-    assert _joining(load_pipeline(write(DOCUMENT)), "annotated")["results"] == ["parts"]
+    assert joining_options(spec, "annotated")["results"] == []
+    assert joining_options(load_pipeline(write(DOCUMENT)), "annotated")["results"] == ["parts"]
 
 
 def test_what_replicas_share_is_made_once() -> None:

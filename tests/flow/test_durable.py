@@ -19,7 +19,7 @@ from weft.flow.pipeline import Pipeline
 from weft.flow.site import Site
 from weft.flow.stream_source import StreamSource
 from weft.flow.summary import StageSummary
-from weft.stream.base import AGAIN, Consumer, PublishOptions, SpoolOptions, SubscribeOptions
+from weft.stream.base import AGAIN_HEADER, Consumer, PublishOptions, SpoolOptions, SubscribeOptions
 from weft.stream.local import LocalStreams
 
 WAIT_S = 20.0
@@ -104,7 +104,7 @@ class Place:
             subscription.close()  # as when the pipeline leaves its site
         with closing(self.streams.subscribe(["a"], SubscribeOptions(consumer=self.consumer()))) as subscription:
             got = list(iter(lambda: subscription.get(0.2), None))
-        return [frame.sequence for frame in got], [frame.sequence for frame in got if AGAIN in frame.headers]
+        return [frame.sequence for frame in got], [frame.sequence for frame in got if AGAIN_HEADER in frame.headers]
 
 
 def until(run: Run, fits: Callable[[StageSummary], bool]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from threading import Event
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from weft.core.frame import Frame
 from weft.flow.executor import Run
 from weft.flow.graph import FunctionNode, Graph, OnError, SinkNode, SourceNode
 from weft.flow.handlers import python
+from weft.flow.queues import Overflow
 from weft.flow.stream_sink import StreamSink
 from weft.flow.stream_source import StreamSource
 from weft.spec.pipeline import pipeline_from
@@ -29,7 +31,9 @@ def here() -> Iterator[LocalStreams]:
         yield streams
 
 
-def member(here: LocalStreams, collect: Collect, work: Any, limit: int | None = None) -> Run:
+def member(
+    here: LocalStreams, collect: Collect, work: Any, limit: int | None = None, overflow: Overflow = "block"
+) -> Run:
     """It ends with the first frame it fails on."""
     source = SourceNode(
         name="in",
@@ -37,7 +41,13 @@ def member(here: LocalStreams, collect: Collect, work: Any, limit: int | None = 
         patterns=("cam/*",),
     )
     function = FunctionNode(
-        name="f", open=python(work), inputs=("cam/*",), outputs=("labels",), queue_size=1, on_error=OnError("fail")
+        name="f",
+        open=python(work),
+        inputs=("cam/*",),
+        outputs=("labels",),
+        queue_size=1,
+        overflow=overflow,
+        on_error=OnError("fail"),
     )
     sink = SinkNode(name="out", open=collect.open, inputs=("labels",))
     return Run(Graph((source,), (function,), (sink,))).start()
@@ -80,6 +90,26 @@ def test_a_frame_is_done_once_all_that_follows_from_it_is(here: LocalStreams, wo
     assert not publisher.groups.unfinished
     second = here.subscribe(["cam/*"], SubscribeOptions(group=GROUP))
     assert second.get(0.05) is None
+
+
+def test_a_member_that_is_slower_than_the_stream_confirms_nothing_it_has_not_done(here: LocalStreams) -> None:
+    collect, go = Collect(), Event()
+
+    def slow(frame: Frame) -> Frame:
+        assert go.wait(PATIENCE_S)
+        return label(frame)
+
+    publisher = here.publish("cam/1", PublishOptions("reliable"))
+    run = member(here, collect, slow, limit=20, overflow="drop_oldest")
+    while not here.known()[0].groups:
+        pass
+    for number in range(20):
+        publisher.put(Frame(b"", sequence=number))
+    go.wait(0.2)  # a source that drops what finds no room would take all of them meanwhile
+    assert publisher.shared["given"] < 20
+    go.set()
+    assert run.wait(PATIENCE_S)
+    assert collect.sequences == list(range(20))
 
 
 def test_what_a_pipeline_that_is_aborted_had_goes_to_another(here: LocalStreams) -> None:

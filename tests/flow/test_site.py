@@ -14,7 +14,7 @@ import pytest
 from tests.flow.actors import PATIENCE_S, Collect, Script
 from weft.core.errors import InputError, UsageError
 from weft.core.frame import Frame
-from weft.flow.build import FROM_SITE, TO_SITE, build
+from weft.flow.build import build
 from weft.flow.executor import Run
 from weft.flow.graph import FunctionNode, Graph, SinkNode, SourceNode
 from weft.flow.handlers import python
@@ -23,6 +23,7 @@ from weft.flow.pipeline import Pipeline
 from weft.flow.record import Recorder
 from weft.flow.recording_source import RecordingSource
 from weft.flow.site import Site
+from weft.flow.site_nodes import FROM_SITE, TO_SITE
 from weft.flow.stream_sink import StreamSink
 from weft.flow.stream_source import StreamSource
 from weft.spec import delivery

@@ -15,7 +15,7 @@ from weft.media.registry import SINKS, SOURCES, Registry
 
 
 def test_every_type_a_pipeline_may_name_is_there() -> None:
-    assert set(SOURCES) >= {"video", "camera", "pictures", "pattern", "lines"}
+    assert set(SOURCES) >= {"video", "camera", "mqtt", "http", "pictures", "pattern", "lines"}
     assert set(SINKS) >= {"console", "jsonl", "video", "directory"}
     for registry, members in ((SOURCES, ("frames", "close")), (SINKS, ("write", "close"))):
         for name in registry:
@@ -36,7 +36,7 @@ def test_asking_for_one_type_imports_no_other() -> None:
     code = "import sys\nfrom weft.media.registry import SOURCES\nSOURCES['lines']\nprint(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "weft.media.sources.lines" in loaded
-    assert not {"av", "PIL", "weft.media.sources.video"} & set(loaded)
+    assert not {"av", "PIL", "httpx", "paho", "weft.media.sources.video"} & set(loaded)
 
 
 def test_an_unknown_type_is_refused_with_the_nearest() -> None:

@@ -278,6 +278,62 @@ def test_a_request_may_say_how_long_it_waits(serve: Serve, tiny: Callable[..., P
     assert "took longer" in answer.json()["error"]
 
 
+@pytest.mark.parametrize("way", ["late", "gone"])
+def test_who_is_not_answered_does_not_count_as_answered(
+    serve: Serve, tiny: Callable[..., Path], provider: GatedProvider, way: str
+):
+    net = serve({"net": ModelSpec(tiny(), instances=1)})
+    version = net.services.models.version("net")
+    provider.close_gate()
+    if way == "late":
+        asked = {**GOOD, "parameters": {"timeout": 1000}}
+        assert httpx.post(f"{net.url}/v2/models/net/infer", json=asked, timeout=20).status_code in (503, 504)
+    else:
+        body = json.dumps(GOOD).encode()
+        with socket.create_connection(net.address, 20) as connection:
+            connection.sendall(post(len(body)) + body)
+            provider.wait_entered()
+        _until(lambda: version.counter.read().gone == 1)
+    provider.gate.set()
+    assert httpx.post(f"{net.url}/v2/models/net/infer", json=GOOD, timeout=20).status_code == 200
+    counts = version.counter.read()
+    assert (counts.success.count, counts.fail.count, counts.overdue + counts.gone) == (1, 0, 1)
+
+
+def test_a_body_that_grows_when_it_is_unpacked_is_counted_as_it_grows(
+    serve: Serve, tiny: Callable[..., Path], client: Client
+):
+    net = serve({"net": tiny()}, max_bodies=3_000_000)
+    answer = client(net).post(
+        "/v2/models/net/infer", content=gzip.compress(b" " * 20_000_000), headers={"Content-Encoding": "gzip"}
+    )
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"]
+    _until(lambda: net.services.room.used == 0)
+    packed = gzip.compress(json.dumps(GOOD).encode() + b" " * 2_500_000)
+    answer = client(net).post("/v2/models/net/infer", content=packed, headers={"Content-Encoding": "gzip"})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("line_ends", [b"\r\n", b"\n\n"])
+def test_line_ends_between_requests_hold_no_connection(serve: Serve, tiny: Callable[..., Path], line_ends: bytes):
+    net = serve({"net": tiny()}, header_timeout_s=0.1)
+    with socket.create_connection(net.address, 20) as connection:
+        connection.sendall(b"GET /v2/health/live HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+        connection.sendall(line_ends)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 408")
+        assert connection.recv(65536) == b""
+
+
+def test_a_request_after_line_ends_is_answered(net: Server):
+    with socket.create_connection(net.address, 20) as connection:
+        for _ in range(3):
+            connection.sendall(b"\r\n")
+            connection.sendall(b"GET /v2/health/live HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+
+
 def test_a_defect_shows_no_trace(serve: Serve, tiny: Callable[..., Path], client: Client, caplog, monkeypatch):
     net = serve({"net": tiny()})
     monkeypatch.setattr("weft.serve.oip.documents.server_metadata", lambda: 1 / 0)

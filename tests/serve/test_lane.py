@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +15,12 @@ import pytest
 from tests.nn.tiny import onnx_identity
 from tests.serve.gated import PATIENCE_S, GatedModel, GatedProvider
 from weft.core.errors import BusyError, ModelError, TensorError, WeftError
+from weft.core.model import ModelOptions
 from weft.core.tensor import Tensor
+from weft.serve.models import twin as twins
 from weft.serve.models.counts import Counter
 from weft.serve.models.lane import Job, Lane, LaneSettings, RetiredError
+from weft.serve.models.spec import ModelSpec
 
 Answers = SimpleQueue[dict[str, Tensor] | WeftError]
 
@@ -106,7 +110,7 @@ def test_what_is_cancelled_before_it_began_never_runs(rig: Callable[..., Rig], p
     net.ask(rows=3)
     net.answer()
     assert [given["x"] for given in net.model.given] == [(1, 4), (3, 4)]
-    assert net.counter.read().gone == 1
+    assert (net.counter.read().gone, net.counter.read().success.count) == (2, 1)
 
 
 def test_what_waited_too_long_is_not_run(rig: Callable[..., Rig], provider: GatedProvider):
@@ -306,3 +310,68 @@ def _path(folder: Path) -> Path:
 
 def _broken(inputs, outputs=None):
     raise KeyError("foreign")
+
+
+def test_requests_that_fill_the_cores_run_with_one_thread_each(provider: GatedProvider, tiny: Callable[..., Path]):
+    model, twin = (provider.load(tiny(), ModelOptions(threads=count)) for count in (2, 1))
+    lane, answers = Lane("net", model, LaneSettings(2, 8), Counter(), twin), SimpleQueue[Any]()
+
+    def ask() -> None:
+        lane.submit(lane.job({"x": Tensor(np.zeros((1, 4), np.float32))}, (), answers.put, 60.0))
+
+    provider.close_gate()
+    ask()
+    provider.wait_entered()
+    assert (len(model.given), len(twin.given)) == (1, 0)
+    ask()
+    provider.wait_entered()
+    assert (len(model.given), len(twin.given)) == (1, 1)
+    provider.gate.set()
+    assert all(isinstance(answers.get(timeout=PATIENCE_S), dict) for _ in range(2))
+    while lane.running:
+        pass
+    ask()
+    assert isinstance(answers.get(timeout=PATIENCE_S), dict)
+    assert (len(model.given), len(twin.given)) == (2, 1)
+    lane.close()
+    assert lane.join(PATIENCE_S)
+
+
+@pytest.mark.parametrize(
+    ("spec", "budget", "wanted"),
+    [
+        ({}, False, True),
+        ({}, True, False),
+        ({"twin_below": 0}, False, False),
+        ({"instances": 1}, False, False),
+        ({"instances": 4}, False, True),
+        ({"options": ModelOptions(threads=2)}, False, False),
+        ({"options": ModelOptions(engine="openvino")}, False, False),
+    ],
+)
+def test_a_twin_where_it_does_good(
+    spec: dict[str, Any],
+    budget: bool,
+    wanted: bool,
+    provider: GatedProvider,
+    tiny: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(twins, "usable_cores", lambda: 2)
+    monkeypatch.setattr(twins, "LEAST_BYTES", 0)
+    made = ModelSpec(tiny(), **spec)
+    twin = twins.twin_of(provider.load(made.path, made.options), made, provider, budget=budget)
+    assert (twin is not None) == wanted
+    assert twin is None or (twin.info.threads, twin.info.engine) == (1, "onnxruntime")
+
+
+def test_a_file_that_changes_meanwhile_is_not_served_half(
+    provider: GatedProvider, tiny: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(twins, "usable_cores", lambda: 2)
+    monkeypatch.setattr(twins, "LEAST_BYTES", 0)
+    path = tiny()
+    model = provider.load(path)
+    path.write_bytes(onnx_identity("f32", ["rows", 4], op="Relu"))
+    with pytest.raises(ModelError, match="changed while it was loaded"):
+        twins.twin_of(model, ModelSpec(path), provider, budget=False)

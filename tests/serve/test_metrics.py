@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.guests.build import GUESTS, compile_guest, shared_folder
 from tests.serve.conftest import Serve
+from tests.serve.functions import PATIENCE_S, spec
+from tests.serve.gated import GatedProvider
 from weft.flow.metric import Metric, Sample
 from weft.serve import metrics
+from weft.serve.functions.rest import FunctionsFace
+from weft.serve.functions.service import Functions
 from weft.serve.oip.rest import OpenInference
 from weft.serve.pages.face import Pages
 from weft.serve.server import Server
@@ -85,6 +91,57 @@ def test_the_numbers_are_right(server: Server) -> None:
     assert found["weft_serve_bytes_received_total['http', 'infer']"] > 100
     assert found["weft_serve_bytes_sent_total['http', 'infer']"] > 100
     assert "process_resident_memory_bytes[]" in found
+
+
+@pytest.fixture
+def hosting(
+    serve: Serve, tiny: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Server, Functions]:
+    functions = Functions()
+    module = compile_guest(GUESTS / "serving.c", shared_folder(tmp_path_factory))
+    functions.add("f", spec(module, max_body=50, queue=1))
+    faces = [OpenInference(), FunctionsFace(functions)]
+    server = serve({"net": tiny()}, faces=[Pages(faces), *faces])
+    assert functions.wait(PATIENCE_S)
+    return server, functions
+
+
+def test_functions_have_their_rows(hosting: tuple[Server, Functions]) -> None:
+    server, _ = hosting
+    asked = ((b"good", 200), (b"two", 200), (b"trap", 500), (b"x" * 60, 413))
+    with httpx.Client(base_url=server.url) as client:
+        assert [client.post("/functions/f", content=body).status_code for body, _ in asked] == [row[1] for row in asked]
+    found = read(server)
+    assert found["weft_serve_function_calls_total['f', 'succeeded']"] == 2
+    assert found["weft_serve_function_calls_total['f', 'failed']"] == 1
+    assert found["weft_serve_function_frames_total['f']"] == 3
+    assert found["weft_serve_function_failures_total['GuestTrap', 'f']"] == 1
+    assert found["weft_serve_function_failures_total['SizeError', 'f']"] == 1
+    assert found["weft_serve_function_duration_seconds_count['f']"] == 3  # what was refused for its body never began
+    assert found["weft_serve_function_duration_seconds_bucket['+Inf', 'f']"] == 3
+    assert found["weft_serve_function_duration_seconds_sum['f']"] > 0
+    assert found["weft_serve_function_waiting_calls['f']"] == found["weft_serve_function_running_calls['f']"] == 0
+    assert found["weft_serve_function_ready['f']"] == 1
+
+
+def test_functions_tell_what_is_under_way(hosting: tuple[Server, Functions], provider: GatedProvider) -> None:
+    server, functions = hosting
+    provider.close_gate()
+    with httpx.Client(base_url=server.url, timeout=PATIENCE_S) as client, ThreadPoolExecutor(2) as pool:
+        first = pool.submit(client.post, "/functions/f", content=b"ask")
+        provider.wait_entered()
+        second = pool.submit(client.post, "/functions/f", content=b"good")
+        while not functions.get("f").waiting:
+            pass
+        assert client.post("/functions/f", content=b"good").status_code == 503
+        found = read(server)
+        provider.gate.set()
+        assert [first.result(PATIENCE_S).status_code, second.result(PATIENCE_S).status_code] == [200, 200]
+    assert found["weft_serve_function_running_calls['f']"] == found["weft_serve_function_waiting_calls['f']"] == 1
+    assert found["weft_serve_function_calls_total['f', 'refused']"] == 1
+    assert found["weft_serve_function_failures_total['BusyError', 'f']"] == 1
+    assert found["weft_serve_function_duration_seconds_count['f']"] == 0
+    assert read(server)["weft_serve_function_duration_seconds_count['f']"] == 2
 
 
 def test_every_metric_is_declared_once_and_has_its_help() -> None:

@@ -11,7 +11,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 
+from tests.serve.conftest import Serve
+from tests.serve.gated import GatedProvider
 from tests.serve.test_command import serving
 
 BODY = json.dumps({"inputs": [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1, 2, 3, 4]}]}).encode()
@@ -64,3 +67,20 @@ def test_who_never_finishes_does_not_keep_it_for_ever(tiny: Callable[..., Path])
             answer = b"".join(iter(lambda: slow.recv(65536), b""))
         assert answer.startswith(b"HTTP/1.1 503")
         assert process.wait(30) == 143
+
+
+def test_the_time_to_finish_is_given_once(
+    serve: Serve, tiny: Callable[..., Path], provider: GatedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve({"net": tiny()}, drain_s=0.2)
+    models, given = server.services.models, list[float]()
+    close = models.close
+    monkeypatch.setattr(models, "close", lambda left_s: (given.append(left_s), close(left_s)))
+    provider.close_gate()
+    with closing(socket.create_connection(server.address, 20)) as slow:
+        head = f"POST /v2/models/net/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(BODY)}\r\n\r\n"
+        slow.sendall(head.encode() + BODY)
+        provider.wait_entered()
+        server.close()  # what stands at the gate takes all of it
+        assert b" 503 " in slow.recv(65536)
+    assert given == [0.0]

@@ -60,7 +60,7 @@ def test_a_mistake_in_a_function_is_said_plainly(entries: str, path: str, messag
     ("source", "path", "message", "cure"),
     [
         ("{type: vidoe, path: x}", "sources.s", "the type 'vidoe' is unknown", "did you mean 'video'?"),
-        ("{type: xyz}", "sources.s", "the type 'xyz' is unknown", "one of camera, lines, pattern, pictures, rec"),
+        ("{type: xyz}", "sources.s", "the type 'xyz' is unknown", "one of camera, http, lines, mqtt, pattern"),
         ("{path: x}", "sources.s.type", "is missing", "add it"),
         ("{type: 5}", "sources.s.type", "must be text, is 5", ""),
         ("5", "sources.s", "must be a mapping, is 5", "write it like {type: …}"),

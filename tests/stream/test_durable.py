@@ -13,7 +13,7 @@ from tests.stream.conftest import Connect
 from tests.stream.test_contract import WAIT_S, frame, read
 from weft.core.errors import OutputError, UnavailableError, UsageError
 from weft.stream import database
-from weft.stream.base import AGAIN, Consumer, PublishOptions, SpoolOptions, SubscribeOptions
+from weft.stream.base import AGAIN_HEADER, Consumer, PublishOptions, SpoolOptions, SubscribeOptions
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,8 @@ def test_a_consumer_goes_on_where_it_was(place: Connect, durable: PublishOptions
     again = here.subscribe(["a"], named())
     got = read(again, 38)
     assert [found.sequence for found in got] == list(range(2, 40))
-    assert [found.sequence for found in got if AGAIN in found.headers] == [2]  # nobody had asked for the one after it
+    twice = [found.sequence for found in got if AGAIN_HEADER in found.headers]
+    assert twice == [2]  # nobody had asked for the one after it
     assert (again.counters["again"], again.counters["lost"]) == (1, 0)
     assert again.get(0.05) is None
     again.close()
@@ -151,7 +152,8 @@ def test_a_consumer_that_says_itself_what_is_delivered_gets_the_rest_again(place
     subscription.close()
     subscription.delivered(marks[2])  # too late
     again = here.subscribe(["a"], named())
-    assert [(got.sequence, got.headers.get(AGAIN)) for got in read(again, 4)] == [(n, "true") for n in (2, 3, 4, 5)]
+    rest = [(got.sequence, got.headers.get(AGAIN_HEADER)) for got in read(again, 4)]
+    assert rest == [(number, "true") for number in (2, 3, 4, 5)]
 
 
 def test_who_has_no_name_takes_a_durable_stream_as_a_reliable_one(place: Connect, durable: PublishOptions) -> None:

@@ -13,7 +13,7 @@ from tests.stream.conftest import free_port
 from tests.stream.processes import Proxy, Worker, write
 from tests.stream.test_faults import WAIT_S, Steady, frame, joined, routing, until
 from weft.stream import recovery
-from weft.stream.base import AGAIN, Consumer, PublishOptions, SpoolOptions, SubscribeOptions
+from weft.stream.base import AGAIN_HEADER, Consumer, PublishOptions, SpoolOptions, SubscribeOptions
 from weft.stream.identity import Identity
 from weft.stream.zenoh import subscription as subscription_module
 
@@ -153,7 +153,7 @@ def test_a_link_cut_for_ten_seconds_loses_nothing(stack: ExitStack, identity: Id
         until(lambda: here.connected > 0)
     got = [subscription.get(WAIT_S) for _ in range(1, publisher.sent)]
     assert [frame.sequence for frame in got] == list(range(1, publisher.sent))
-    assert not any(AGAIN in frame.headers for frame in got)
+    assert not any(AGAIN_HEADER in frame.headers for frame in got)
     assert subscription.counters["lost"] == 0
 
 

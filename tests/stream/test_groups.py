@@ -150,6 +150,22 @@ def test_what_a_member_that_leaves_has_not_done_goes_to_another(place: Connect) 
     assert (got.sequence, "again" in got.headers) == (10, False)
 
 
+def test_what_a_member_got_last_goes_to_another_when_it_leaves(place: Connect) -> None:
+    """It counts as delivered when the next one is asked for, and none is."""
+    first = member(place)
+    publisher = place().publish("a", RELIABLE)
+    for number in range(3):
+        publisher.put(frame(number))
+    assert numbers(gather([first], 2)[0]) == [0, 1]
+    second = member(place)
+    first.close()
+    assert first.get(0.01) is None
+    got = gather([second], 2)[0]
+    assert [(one.sequence, one.headers["again"]) for one in got] == [(1, "true"), (2, "true")]
+    assert second.get(0.3) is None
+    assert first.counters["received"] == 2
+
+
 def test_what_was_read_and_not_done_goes_to_another_when_the_member_is_gone(place: Connect) -> None:
     here = place()
     first = here.subscribe(["a"], SubscribeOptions(group=Group("g")))

@@ -41,6 +41,21 @@ def test_jobs_are_bounded(monkeypatch) -> None:
     assert seen == [0, 1, 2]
 
 
+def test_news_are_never_dropped_and_the_latest_count(monkeypatch) -> None:
+    monkeypatch.setattr(module, "MAX_JOBS", 1)
+    begun, go, done, seen = threading.Event(), threading.Event(), threading.Event(), []
+    with closing(Keeper()) as keeper:
+        keeper.do(lambda: (begun.set(), go.wait(WAIT_S)))
+        assert begun.wait(WAIT_S)
+        keeper.do(done.set)
+        for number in range(10):
+            keeper.note(number % 4, lambda number=number: seen.append(number))
+        go.set()
+        assert done.wait(WAIT_S)
+        assert keeper.dropped == 0
+    assert seen == [6, 7, 8, 9]
+
+
 def test_who_wants_to_be_called_is_called_when_it_is_time() -> None:
     times, done = [], threading.Event()
 

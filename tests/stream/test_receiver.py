@@ -33,7 +33,7 @@ class Asked:
     def __call__(self, gap: Gap, stream: str) -> None:
         self.gaps.append(gap)
         for number, found in self.sent.between(gap.first, gap.last):
-            self.receiver.again([found], gap.publisher, number)
+            self.receiver.take_asked([found], gap.publisher, number)
         self.receiver.answered(gap, self.sent.oldest)
 
 
@@ -81,7 +81,7 @@ def test_what_claims_to_be_another_streams_publisher_is_counted_and_harms_nothin
     asked.receiver.take(frame(0), 1, 0, RELIABLE)
     asked.receiver.take(frame(99, "b"), 1, 99, RELIABLE)
     asked.receiver.beat("b", 1, 500)
-    asked.receiver.again([frame(1, "b")], 1, 1)
+    asked.receiver.take_asked([frame(1, "b")], 1, 1)
     asked.receiver.take(frame(1), 1, 1, RELIABLE)
     assert [asked.receiver.get(0).payload for _ in range(2)] == [b"0", b"1"]
     assert asked.receiver.get(0) is None

@@ -34,6 +34,29 @@ def test_others_see_how_a_source_is(place: Connect) -> None:
     wait_for(lambda: [info.name for info in here.known()] == ["cam/2"])
 
 
+def test_a_state_ends_with_the_last_publisher_here(place: Connect) -> None:
+    there, here = place(), place()
+    first, second = there.publish("cam/1"), there.publish("cam/1")
+    place().publish("cam/1")
+    there.tell_state("cam/1", "live")
+    wait_for(lambda: [(info.publishers, info.state) for info in here.known()] == [(3, "live")])
+    first.close()
+    wait_for(lambda: [(info.publishers, info.state) for info in here.known()] == [(2, "live")])
+    second.close()
+    state = "live" if there is here else ""  # the third one is of the same process there
+    wait_for(lambda: [(info.publishers, info.state) for info in here.known()] == [(1, state)])
+
+
+def test_a_state_does_not_come_back_with_another_publisher(place: Connect) -> None:
+    there, here = place(), place()
+    for _ in range(2):
+        publisher = there.publish("cam/1", PublishOptions("reliable"))
+        wait_for(lambda: [info.state for info in here.known()] == [""])
+        there.tell_state("cam/1", "live")
+        wait_for(lambda: [info.state for info in here.known()] == ["live"])
+        publisher.close()
+
+
 def test_what_no_weft_declared_is_no_state() -> None:
     info = StreamInfo("a", "site", "live", False, 1)
     tokens = ["weft/site/a/@state/ab/live", "weft/site/a/@state/cd/backing_off", "weft/site/a/@state/x/live"]

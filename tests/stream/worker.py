@@ -15,7 +15,7 @@ from pathlib import Path
 
 from weft.core.errors import UnavailableError
 from weft.core.frame import Frame
-from weft.stream.base import AGAIN, Consumer, PublishOptions, SpoolOptions, SubscribeOptions
+from weft.stream.base import AGAIN_HEADER, Consumer, PublishOptions, SpoolOptions, SubscribeOptions
 from weft.stream.identity import Identity
 from weft.stream.zenoh.link import Link
 from weft.stream.zenoh.session import ZenohStreams
@@ -88,7 +88,7 @@ def take(identity: Identity, where: str, stream: str, folder: str, told: str) ->
     say(ready=True)
     file = os.open(told, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     for frame in subscription:
-        os.write(file, b"%d %d %d\n" % (frame.sequence, AGAIN in frame.headers, subscription.counters["lost"]))
+        os.write(file, b"%d %d %d\n" % (frame.sequence, AGAIN_HEADER in frame.headers, subscription.counters["lost"]))
 
 
 ROLES: dict[str, Callable[..., None]] = {

@@ -19,16 +19,18 @@ RULES = """
 rules:
   - {certificate: camera-*, publish: [cam/*]}
   - {certificate: viewer, subscribe: [cam/*]}
+  - {certificate: looker, subscribe: [roof/*]}
+  - {certificate: reader, subscribe: ["**"]}
 """
 
 
 @pytest.fixture(scope="module")
 def ruled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A router under ``RULES``, and files of certificates: camera-1.pem, viewer.pem, clerk.pem."""
+    """A router under ``RULES``, and files of certificates, each called after its device."""
     folder = tmp_path_factory.mktemp("ruled")
     (folder / "rules.yaml").write_text(RULES)
     start_site = start_router(folder)
-    for name in ("camera-1", "viewer", "clerk"):
+    for name in ("camera-1", "camera-2", "viewer", "looker", "reader", "clerk", "auditor"):
         start_site.run("cert", name, "-o", folder / f"{name}.pem")
     end(start_site.process)
     router = start_router(folder, "--access", folder / "rules.yaml", "--metrics", "127.0.0.1:0")
@@ -73,6 +75,16 @@ def test_devices_do_what_the_rules_allow_and_are_told_what_they_do_not(ruled: Si
     assert "PRIVATE" not in found
 
 
+def test_streams_tells_what_a_certificate_may_not_see(ruled: Site) -> None:
+    for name in ("auditor", "camera-2"):
+        _, err = ruled.run("streams", *cert(ruled, name), code=77)
+        assert f"the certificate '{name}' may not see any stream" in err
+        assert f"{{certificate: {name}, subscribe: [cam/*]}}" in err
+    out, _ = ruled.run("streams", *cert(ruled, "looker"))
+    assert out == "nothing is published of what the certificate 'looker' may see: roof/*\n"
+    assert ruled.run("streams", *cert(ruled, "reader"))[0] == "no stream is published\n"
+
+
 def test_rules_with_mistakes_are_told_before_anything_is_opened(ruled: Site, tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text("rules:\n- {certificate: a, publsh: [b]}\n")
     for words in (("router", "--access"), ("watch", "x", "--listen", "quic/127.0.0.1:0", "--access"), ("validate",)):
@@ -81,4 +93,4 @@ def test_rules_with_mistakes_are_told_before_anything_is_opened(ruled: Site, tmp
     _, err = ruled.run("router", "--listen", "tcp/127.0.0.1:0", "--access", ruled.config / "rules.yaml", code=64)
     assert "know devices by their certificates" in err
     out, _ = ruled.run("validate", ruled.config / "rules.yaml")
-    assert out.endswith("right; 2 rules\n")
+    assert out.endswith("right; 4 rules\n")

@@ -37,6 +37,15 @@ def test_who_waits_for_a_stream_that_nobody_publishes_is_told(site: Site, start:
     assert told == "nobody publishes 'door/frnt' yet; did you mean 'door/front'?\n"
 
 
+def test_a_function_tells_which_of_its_streams_nobody_publishes(site: Site, start: Weft, tmp_path: Path) -> None:
+    (tmp_path / "echo.wat").write_text(ECHO)
+    start(*PATTERN, "--stream", "gate/front")
+    site.run("watch", "gate/front", "--count", 1)
+    running = start("function", tmp_path / "echo.wat", "--observe", "gate/*", "--observe", "gate/frnt", "--emit", "out")
+    told = json.loads(line_with(running.stderr, '"absent"'))
+    assert told == {"event": "absent", "stream": "gate/frnt", "cure": "did you mean 'gate/front'?"}
+
+
 def test_streams_shows_what_is_published_and_its_rate(site: Site, start: Weft) -> None:
     start(*PATTERN, "--stream", "rate/1", "--delivery", "reliable", "--latest")
     site.run("watch", "rate/1", "--count", 1)
@@ -198,6 +207,7 @@ def test_nobody_there_is_told_with_a_cure(site: Site) -> None:
         (("streams", "--connect", "udp/edge:1"), "udp"),
         (("streams", "--connect", "quic/edge:x"), "no endpoint"),
         (("cert", "a", "--days", "0"), "--days 0"),
+        (("cert", "cam 1"), "no device's name"),
         (("watch", "a", "--connect-timeout", "soon"), "no duration"),
         (("function", "a.wat", "--observe", "a", "--emit", "b", "--group", "a b"), "no group's name"),
         (("function", "a.wat", "--observe", "a", "--emit", "b", "--by", "source"), "without a group"),

@@ -12,6 +12,7 @@ from weft.core.frame import Frame
 from weft.media.images import open_picture, picture_of
 from weft.media.tensors import fill_tensor
 from weft.nn.service import ModelService
+from weft.wasm.abi.stdio import StdioGuest
 from weft.wasm.function import Function
 from weft.wasm.host import signatures
 from weft.wasm.instance import Instance
@@ -69,7 +70,7 @@ class Driven:
     def instance(self) -> Instance:
         """The instance behind a reactor's or stdio guest's handler."""
         guest: Any = self.handler._guest
-        return guest._instance
+        return guest._instance if isinstance(guest, StdioGuest) else guest.instance
 
     def close(self) -> None:
         self._thread(self.handler.close)

@@ -9,15 +9,20 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.http_server import Server
+from tests.wasm.few_files import cure_with_few_files
 from weft.core.hosts import Target, parse_host
 from weft.wasm.guard import Refusal
+from weft.wasm.http.carry import rewritten
+from weft.wasm.http.dial import allowed
+from weft.wasm.http.exchange import Exchange
 from weft.wasm.http.faults import HttpFault
 from weft.wasm.http.fetch import checked
-from weft.wasm.http.relay import MAX_HEAD, Exchange, allowed, relay, rewritten
+from weft.wasm.http.relay import MAX_HEAD, relay
 
 SECRET = "5" * 32
 
@@ -54,6 +59,10 @@ def said_to(request: bytes) -> bytes:
         except ConnectionResetError:
             pass
     return answer
+
+
+def test_a_relay_that_cannot_be_made_leaves_nothing_behind(tmp_path: Path) -> None:
+    assert "ulimit -n" in cure_with_few_files("relay", 0, tmp_path)
 
 
 def test_a_head_is_rewritten() -> None:

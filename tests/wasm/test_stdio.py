@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,10 @@ from weft.core.frame import Frame
 from weft.core.limits import MIB, Limits
 from weft.wasm.records import RecordParser, frame_record
 
-TIGHT = Limits(time=0.4, start=0.3, output=MIB, emits=20, stdout=10_000, logs=3)
+LITTLE = Limits(time=60.0, start=60.0, output=MIB, emits=20, stdout=10_000, logs=3)
+"""Little of all but time: machines are slow at times."""
+
+TIGHT = replace(LITTLE, time=0.4, start=0.3)
 Speak = Callable[..., Driven]
 
 
@@ -25,7 +29,7 @@ def speak(guest: Callable[[str], Path], drive: Callable[..., Driven]) -> Speak:
     """A stdio guest."""
 
     def make(**options: object) -> Driven:
-        return drive(guest("stdio"), **{"limits": TIGHT, "name": "speaker", **options})
+        return drive(guest("stdio"), **{"limits": LITTLE, "name": "speaker", **options})
 
     return make
 
@@ -73,7 +77,7 @@ def test_eight_megabytes_both_ways(speak: Speak) -> None:
         (b"garbage", OutputLimitError, "wrote a record of"),
         (b"no-json", GuestError, "header is no JSON"),
         (b"list", GuestError, "no JSON object"),
-        (b"hang", TimeLimitError, "did not answer within 400 ms"),
+        (b"hang", TimeLimitError, r"did not answer within 2\.0 s"),
         (b"leave", GuestTrap, "ended although frames were to come"),
         (b"fail", GuestExit, "exited with code 4; its last words: gave up"),
         (b"trap", GuestTrap, "unreachable"),
@@ -83,7 +87,7 @@ def test_eight_megabytes_both_ways(speak: Speak) -> None:
 def test_what_goes_wrong_fails_its_frame_and_the_next_is_answered(
     speak: Speak, asked: bytes, error: type[GuestError], says: str
 ) -> None:
-    driven = speak(outputs=("known",))
+    driven = speak(outputs=("known",), limits=replace(LITTLE, time=2.0) if asked == b"hang" else LITTLE)
     assert driven(b"before") == [b"before"]
     with pytest.raises(error, match=says) as caught:
         driven(asked)
@@ -135,7 +139,7 @@ def test_a_large_frame_to_a_guest_that_hangs_ends_in_time(speak: Speak, wat: Cal
     started = time.monotonic()
     with pytest.raises(TimeLimitError):
         driven(bytes(8 * MIB))
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize(
@@ -157,7 +161,7 @@ def test_a_guest_that_does_not_start(
 
 
 def test_making_ready_counts_as_start_and_not_as_the_first_frames_time(wat: Callable[..., Path], drive: Speak) -> None:
-    """300 ms of sleep before the first record is read, with 200 ms for a frame."""
+    """1.2 s of sleep before the first record is read, with 1 s for a frame."""
     slow = """
     (module
       (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
@@ -167,7 +171,7 @@ def test_making_ready_counts_as_start_and_not_as_the_first_frames_time(wat: Call
       (func (export "weft_stdio"))
       (func (export "_start")
         (i32.store (i32.const 16) (i32.const 1))
-        (i64.store (i32.const 24) (i64.const 300000000))
+        (i64.store (i32.const 24) (i64.const 1200000000))
         (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))
         (i32.store (i32.const 256) (i32.const 1024))
         (i32.store (i32.const 260) (i32.const 4096))
@@ -179,7 +183,7 @@ def test_making_ready_counts_as_start_and_not_as_the_first_frames_time(wat: Call
             (drop (call $write (i32.const 1) (i32.const 264) (i32.const 1) (i32.const 272)))
             (br 1))))))
     """
-    driven = drive(wat(slow), limits=Limits(time=0.2, start=2))
+    driven = drive(wat(slow), limits=Limits(time=1.0, start=60.0))
     assert [driven(b"a"), driven(b"b")] == [[], []]
     assert driven.handler.replaced == 0
 

@@ -13,7 +13,7 @@ import pytest
 from tests.nn import tiny
 from tests.wasm.harness import Probe, models
 from weft.core.dtypes import dtype_named
-from weft.core.limits import Grants, Limits
+from weft.core.limits import MIB, Grants, Limits
 from weft.core.model import Model, ModelOptions
 
 OK, INVALID, ENCODING, RUNTIME, UNSUPPORTED, TOO_LARGE, NOT_FOUND = 0, 1, 2, 5, 6, 7, 8
@@ -184,6 +184,24 @@ def test_two_thousand_graphs_end_at_the_limit(nn: Open) -> None:
     assert "limits.handles" in guest.host.instance.notes[0]
     assert guest.host.unload(3) == OK
     assert guest.context(0) == (OK, 0)
+
+
+def test_models_of_its_own_count_together_as_long_as_a_context_has_one(nn: Open) -> None:
+    guest, notes = nn(identity(), grants=OWN, limits=Limits(memory=4 * MIB)), 1_500_000
+    padded = tiny.onnx_identity("f32", [1, 4]) + b"\x32" + _varint(notes) + b" " * notes  # ModelProto.doc_string
+    at = guest.host.put(struct.pack("<2I", guest.host.put(padded), len(padded)))
+    load = lambda: guest.host.load(at, 1, ONNX, CPU, OUT)  # noqa: E731
+    assert [load() for _ in range(3)] == [OK, OK, TOO_LARGE]
+    assert "limits.memory" in guest.host.instance.notes[-1]
+    assert guest.context(1) == (OK, 0)
+    assert guest.host.unload(1) == OK
+    assert load() == TOO_LARGE
+    assert guest.host.finalize_execution_context(0) == OK
+    assert load() == OK
+
+
+def _varint(number: int) -> bytes:
+    return bytes((number >> shift) & 0x7F | 0x80 for shift in (0, 7, 14)) + bytes([number >> 21])
 
 
 @pytest.mark.parametrize(

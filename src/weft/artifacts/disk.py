@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import math
 import os
 import secrets
+import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from weft.core.errors import OutputError
+
+LOCK = "lock"
+"""The file of a store that is locked."""
 
 _FULL = {
     errno.ENOSPC: "make room on the disk, or name another place: WEFT_CACHE",
@@ -48,19 +54,71 @@ def scratch(folder: Path) -> Path:
     return folder / f"{os.getpid()}-{secrets.token_hex(8)}"
 
 
+@contextmanager
+def staged(staging: Path, *, folder: bool = False, mode: int = 0o644) -> Iterator[tuple[Path, int]]:
+    """A new file, or folder, in ``staging`` and its descriptor; what still has that name at the end is removed.
+
+    It is held for as long as this process has it open: :func:`seized` tells it from what a killed one left, however old
+    it is. Raises OSError.
+    """
+    name = scratch(staging)
+    with locked(staging.parent / LOCK, shared=True):  # who sweeps is alone, and never sees it before it is held
+        if folder:
+            name.mkdir()
+        kind = os.O_RDONLY | os.O_DIRECTORY if folder else os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        descriptor = os.open(name, kind | os.O_CLOEXEC, mode)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    try:
+        yield name, descriptor
+    finally:
+        remove(name)
+        os.close(descriptor)
+
+
+@contextmanager
+def seized(path: Path) -> Iterator[bool]:
+    """Whether nobody who lives holds a staged or partial file, which is then ours for the block."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield still_named(descriptor, path)
+    finally:
+        os.close(descriptor)
+
+
+def still_named(descriptor: int, path: Path) -> bool:
+    """Whether an open file still has its name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there and as far as the disk lets us."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
 def write_file(path: Path, data: bytes, staging: Path, *, mode: int = 0o644) -> None:
     """Write a file, whole or not at all, by way of a name in ``staging`` on the same disk. Raises OSError."""
-    name = scratch(staging)
-    try:
-        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        with os.fdopen(descriptor, "wb") as file:
+    with staged(staging, mode=mode) as (name, descriptor):
+        with os.fdopen(descriptor, "wb", closefd=False) as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            os.fsync(descriptor)
         name.replace(path)
-    finally:
-        with suppress(OSError):
-            name.unlink(missing_ok=True)
     sync_folder(path.parent)
 
 
@@ -73,3 +131,33 @@ def locked(path: Path, *, shared: bool) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def inside(folder: Path) -> list[Path]:
+    """What is in a folder, by name."""
+    return sorted(folder.iterdir())
+
+
+def changed(path: Path) -> float:
+    """When it was changed last; never for one that is gone: others finish what they write meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return math.inf
+
+
+def sizes(path: Path, *, linked: bool = True) -> int:
+    """Bytes of a file, or of those in a folder; without ``linked`` of those that are nowhere else."""
+    found = 0
+    for file in [path] if path.is_file() else _files(path):
+        with suppress(FileNotFoundError):
+            status = file.lstat()
+            if stat.S_ISREG(status.st_mode) and (linked or status.st_nlink == 1):
+                found += status.st_size
+    return found
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """The files within a folder, as far as they are still there."""
+    for place, _, names in os.walk(folder):
+        yield from (Path(place, name) for name in names)

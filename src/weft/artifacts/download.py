@@ -12,12 +12,9 @@ import httpx
 from weft.artifacts.digest import PIECE, Descriptor, short
 from weft.artifacts.http import Call, Http, fault
 from weft.artifacts.incoming import Incoming
-from weft.artifacts.store import Store
+from weft.artifacts.store import BUSY_S, Store
 from weft.core.errors import InputError, UnavailableError, WeftError
 from weft.core.units import format_size
-
-BUSY_S = 0.1
-"""Seconds until it is looked again whether another process has brought a blob."""
 
 PROGRESS = 4 << 20
 """Bytes that a try must bring, if not all, for the tries to be counted anew."""
@@ -67,6 +64,7 @@ class _Receiving:
         self._synced = incoming.offset
 
     async def run(self) -> None:
+        """Bring the blob into the store, on from where an earlier try was cut. Raises as :func:`download`."""
         resumed = self._incoming.offset > 0
         await asyncio.to_thread(self._incoming.check_room)
         await self._receive()

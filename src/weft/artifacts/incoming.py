@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 from weft.artifacts.digest import PIECE, short
-from weft.artifacts.disk import sync_folder, told, unwritable
+from weft.artifacts.disk import still_named, sync_folder, told, unwritable
 from weft.core.errors import InputError, OutputError
 from weft.core.units import format_size
 
@@ -38,10 +38,10 @@ class Incoming:
         self._hash = hashlib.sha256()
         self.offset = 0
         with told(partial):
-            self._file = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._file = _open(partial)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not _still_named(self._file, partial):
+            if not still_named(self._file, partial):
                 raise BlockingIOError  # it became the blob just now
             self._resume()
         except BaseException:
@@ -137,8 +137,10 @@ class Incoming:
                 self.offset += len(piece)
 
 
-def _still_named(descriptor: int, path: Path) -> bool:
+def _open(partial: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
     try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
+        return os.open(partial, flags, 0o644)
+    except PermissionError:  # who was killed just before it became the blob had made it read-only
+        partial.chmod(0o644)
+        return os.open(partial, flags)

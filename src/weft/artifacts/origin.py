@@ -29,6 +29,8 @@ MAX_SMALL = 64 << 20
 
 _HEX = re.compile(r"[0-9a-f]+")
 _MOVED = (301, 302, 303, 307, 308)
+_LINKED = {"x-repo-commit", "x-linked-etag", "x-linked-size"}
+"""What a redirection must say to be the answer; its length, say, is its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,8 @@ async def look_up(http: Http, reference: HubReference) -> Found:
     for _ in range(5):
         async with http.stream(call) as response:
             headers, target = response.headers, urljoin(call.url, response.headers.get("location", ""))
-            if response.status_code in _MOVED and "x-repo-commit" not in headers and same_origin(call.url, target):
-                call = replace(call, url=target)  # the repository has another name now
+            if response.status_code in _MOVED and not set(headers) >= _LINKED and same_origin(call.url, target):
+                call = replace(call, url=target)  # another name of the repository, or where the hub keeps small files
                 continue
             check_status(response, reference.name, hub=True)
             return _found(headers, reference)
@@ -131,7 +133,7 @@ def check_status(response: httpx.Response, where: str, *, hub: bool = False) -> 
     more = f": {said}" if said else ""
     if status in (401, 403):
         cure = (
-            f"set {TOKEN} to a token that may read it"
+            f"check the name, or set {TOKEN} to a token that may read it"
             if hub
             else "Weft sends no passwords there: download it otherwise"
         )
@@ -146,6 +148,7 @@ def check_status(response: httpx.Response, where: str, *, hub: bool = False) -> 
 def _opening(http: Http) -> Open:
     @asynccontextmanager
     async def opened(call: Call) -> AsyncIterator[httpx.Response]:
+        """The response to a call. Raises as :func:`check_status`."""
         async with http.stream(call) as response:
             if response.status_code not in call.also:
                 check_status(response, call.shown)

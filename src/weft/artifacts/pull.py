@@ -167,6 +167,7 @@ class Puller:
         turns = asyncio.Semaphore(self._settings.parallel)
 
         async def bring(part: Descriptor) -> bool:
+            """Bring one part; whether it was fetched."""
             async with turns:
                 where = f"{registry.reference.place}@{part.digest}"
                 name = name_of(part, names.get(part.digest, ""))
@@ -191,6 +192,7 @@ class Puller:
             return
 
         async def attached(tag: str, *, anew: bool | None = None) -> Attached | None:
+            """What stands beside it under a tag; None where nothing does."""
             return await self._attached(reference, tag, refresh=refresh if anew is None else anew)
 
         await self._settings.check(Subject(reference.name, digest, manifest, attached))
@@ -213,6 +215,7 @@ class Puller:
                 return None
 
         async def blob(part: Descriptor) -> bytes:
+            """A part's bytes, from the store."""
             return await asyncio.to_thread(self._store.read, part.digest, MAX_ANSWER)
 
         return Attached(manifest, blob)

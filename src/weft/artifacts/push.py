@@ -76,7 +76,8 @@ def pack_wasm(
     """A Wasm artifact of a module or component. Raises InputError for a file that is none."""
     start = _start(path)
     if start not in (_CORE, _COMPONENT):
-        cure = "give a .wasm file; weft build makes one"
+        model = path.suffix in _FORMATS
+        cure = "weft model push sends models" if model else "give a .wasm file; weft build makes one"
         raise InputError("that is no WebAssembly module", where=str(path), cure=cure)
     blob = store.add_file(path)
     layer = Descriptor(WASM_LAYER, blob.digest, blob.size, {TITLE: path.name})
@@ -162,6 +163,7 @@ async def _send(
     turns = asyncio.Semaphore(parallel)
 
     async def send(part: Descriptor) -> tuple[str, str]:
+        """Send one part: its digest, and how it came there."""
         async with turns:
             name = packed.files.get(part.digest) or part.digest[7:19]
             return part.digest, await upload(

@@ -158,7 +158,8 @@ def parse_oci(text: str) -> OciReference:
 
 def is_local(host: str) -> bool:
     """Whether a host, perhaps with a port, is this machine by one of its plain names."""
-    return host in _LOCAL or host.rpartition(":")[0] in _LOCAL
+    name, colon, port = host.rpartition(":")
+    return host in _LOCAL or (bool(colon) and port.isdecimal() and name in _LOCAL)
 
 
 def _digest(text: str, where: str) -> str:

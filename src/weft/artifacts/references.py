@@ -117,6 +117,9 @@ class References:
             with path.open("rb") as file:
                 data = json.loads(file.read(MAX_FILE))
                 used = os.fstat(file.fileno()).st_mtime
-            return Entry(**{**{key: value for key, value in data.items() if key in known}, "used": used})
+            entry = Entry(**{**{key: value for key, value in data.items() if key in known}, "used": used})
+            texts = (entry.reference, entry.digest, entry.manifest, entry.kind)
+            sound = all(isinstance(text, str) for text in texts) and isinstance(entry.size, int)
+            return entry if sound else None
         except (OSError, ValueError, TypeError, AttributeError, RecursionError):
             return None

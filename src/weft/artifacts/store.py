@@ -15,14 +15,17 @@ lock with others, who removes holds it alone.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
-from weft.artifacts.digest import PIECE, digest_of, digest_of_file, hex_of, short
-from weft.artifacts.disk import locked, scratch, told, write_file
+from weft.artifacts.digest import PIECE, digest_of, hex_of, short
+from weft.artifacts.disk import LOCK, locked, scratch, told, write_file
 from weft.artifacts.incoming import READ_ONLY, Incoming
 from weft.core.errors import InputError, NotFoundError, OutputError
 from weft.core.paths import cache_dir
@@ -31,6 +34,9 @@ from weft.core.units import format_size, parse_size
 SIZE_VARIABLE = "WEFT_CACHE_SIZE"
 SIZE = 64 << 30
 """Bytes of all blobs and files together, unless ``WEFT_CACHE_SIZE`` says otherwise."""
+
+BUSY_S = 0.1
+"""Seconds until it is looked again whether another process has brought a blob."""
 
 _FOLDERS = ("blobs", "partial", "references", "views", "damaged", "staging")
 
@@ -81,7 +87,7 @@ class Store:
     @contextmanager
     def _held(self, *, shared: bool) -> Iterator[None]:
         self.prepare()
-        held = locked(self.folder / "lock", shared=shared)
+        held = locked(self.folder / LOCK, shared=shared)
         with told(self.folder):
             held.__enter__()
         try:
@@ -140,24 +146,25 @@ class Store:
     def add_file(self, path: Path) -> Blob:
         """Keep a copy of a file. Raises NotFoundError, OutputError, and InputError for one that is being written."""
         try:
-            digest, size = digest_of_file(path), path.stat().st_size
-            if self.has(digest, size):
-                return Blob(digest, size, self.path(digest))
             file = path.open("rb")
         except OSError as error:
             what = f"cannot be read: {error.strerror}"
             raise NotFoundError(what, where=str(path), cure="check the path") from error
-        with file, self.receive(digest, size) as incoming:
-            incoming.restart()
-            incoming.check_room()
-            while piece := file.read(PIECE):
-                incoming.write((piece,))
-            incoming.commit()
+        with file:
+            digest, size = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}", os.fstat(file.fileno()).st_size
+            while not self.has(digest, size):
+                try:
+                    incoming = self.receive(digest, size)
+                except BlockingIOError:  # another process adds the same
+                    time.sleep(BUSY_S)
+                    continue
+                with incoming:
+                    _copy(file, incoming)
         return Blob(digest, size, self.path(digest))
 
     def set_aside(self, digest: str) -> None:
         """Move a blob that is not what it should be out of the way, for people to look at."""
-        with suppress(FileNotFoundError), told(self.damaged):
+        with told(self.damaged), suppress(FileNotFoundError):
             self.path(digest).replace(scratch(self.damaged).with_suffix(f".{hex_of(digest)}"))
 
     def check_fits(self, total: int, where: str) -> None:
@@ -181,3 +188,12 @@ class Store:
         with suppress(FileNotFoundError):
             if self.path(digest).stat().st_size != size:
                 self.set_aside(digest)
+
+
+def _copy(file: IO[bytes], incoming: Incoming) -> None:
+    incoming.restart()
+    incoming.check_room()
+    file.seek(0)
+    while piece := file.read(PIECE):
+        incoming.write((piece,))
+    incoming.commit()

@@ -15,6 +15,9 @@ import httpx
 
 from weft.artifacts.digest import PIECE
 
+LARGE = 4 << 20
+"""Bytes of a body that are worth a connection of their own."""
+
 _FAULTS: dict[type[Exception], type[httpx.TransportError]] = {
     httpcore.ConnectTimeout: httpx.ConnectTimeout,
     httpcore.ReadTimeout: httpx.ReadTimeout,
@@ -51,7 +54,8 @@ class PlainTransport(httpx.AsyncBaseTransport):
         )
         with _mapped():
             response = await self._pool.handle_async_request(sent)
-        body = _Body(response)
+        read_s = request.extensions.get("timeout", {}).get("read")
+        body = _Body(response, read_s)
         return httpx.Response(response.status, headers=response.headers, stream=body, extensions=response.extensions)
 
     async def aclose(self) -> None:
@@ -60,16 +64,43 @@ class PlainTransport(httpx.AsyncBaseTransport):
 
 
 class _Body(httpx.AsyncByteStream):
-    def __init__(self, response: httpcore.Response) -> None:
-        self._response = response
+    """The bytes of an answer: a large one, once it has begun, straight from the socket."""
+
+    def __init__(self, response: httpcore.Response, read_s: float | None) -> None:
+        self._response, self._read_s = response, read_s
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         with _mapped():
+            left = _length(self._response)
             async for piece in self._response.aiter_stream():
                 yield piece
+                left -= len(piece)
+                if left >= LARGE:  # the parser has handed on all that it had, and would only copy the rest
+                    async for rest in self._straight(left):
+                        yield rest
+                    return
+
+    async def _straight(self, left: int) -> AsyncIterator[bytes]:
+        """The rest. The parser misses it, and so the connection is not used again."""
+        stream = self._response.extensions["network_stream"]
+        assert isinstance(stream, _Stream)
+        while left:
+            piece = (await stream.read(left, self._read_s))[:left]
+            if not piece:
+                raise httpcore.RemoteProtocolError("it ended before its end")
+            left -= len(piece)
+            yield piece
 
     async def aclose(self) -> None:
+        """Give the connection back, or close it where the body was not read to its end."""
         await self._response.aclose()
+
+
+def _length(response: httpcore.Response) -> int:
+    """Bytes of a body whose length is told; 0 for others."""
+    headers = {name.lower(): value for name, value in response.headers}
+    length = headers.get(b"content-length", b"")
+    return int(length) if length.isdigit() and b"transfer-encoding" not in headers else 0
 
 
 @contextmanager
@@ -132,6 +163,10 @@ class _Stream(httpcore.AsyncNetworkStream):
         self._room = memoryview(bytearray(PIECE))
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """As many bytes as are there, at most ``PIECE``; b"" at the end.
+
+        Raises httpcore's ReadTimeout after ``timeout`` seconds, and ReadError.
+        """
         try:
             async with asyncio.timeout(timeout):
                 count = await self._loop.sock_recv_into(self._socket, self._room)
@@ -142,6 +177,7 @@ class _Stream(httpcore.AsyncNetworkStream):
         return bytes(self._room[:count])
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send all bytes. Raises httpcore's WriteTimeout after ``timeout`` seconds, and WriteError."""
         try:
             async with asyncio.timeout(timeout):
                 await self._loop.sock_sendall(self._socket, buffer)
@@ -151,9 +187,11 @@ class _Stream(httpcore.AsyncNetworkStream):
             raise httpcore.WriteError(str(error)) from error
 
     async def aclose(self) -> None:
+        """Close the socket."""
         self._socket.close()
 
     def get_extra_info(self, info: str) -> Any:
+        """The ``socket``, or whether it ``is_readable`` at this moment; None for anything else."""
         if info == "socket":
             return self._socket
         if info == "is_readable":  # an idle connection that has something to read has ended

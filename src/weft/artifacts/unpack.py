@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import gzip
+import os
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from weft.artifacts.digest import PIECE
 from weft.artifacts.disk import told, unwritable
 from weft.artifacts.kinds import Packing
-from weft.core.errors import InputError, UnavailableError
+from weft.core.errors import InputError, NotFoundError, UnavailableError
 from weft.core.text import visible
 
 MAX_HEADER = 1 << 20
+_END = bytes(512)
+"""What every archive ends with, so that one that was cut between two of its files is known."""
 _LONG = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 ENDS = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, RecursionError)
 """What reading a damaged archive ends with. Headers without a file are read by recursion: too many of them are one."""
+
+Opener = Callable[[IO[bytes]], AbstractContextManager[IO[bytes]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +61,34 @@ def unpack(archive: Path, packing: Packing, folder: Path, where: str, bounds: Bo
     """Unpack an archive into a folder; only files and folders, nothing that is there already.
 
     Raises InputError for anything else in it, for one that is damaged or grows beyond ``bounds``, OutputError for a
-    full disk, and UnavailableError for zstd where Python has none.
+    full disk, NotFoundError where the archive is gone, and UnavailableError for zstd where Python has none.
     """
-    most = bounds.most(archive.stat().st_size)
-    with _opened(archive, packing, where) as stream:
-        reader = _Counted(stream, most + (1 << 20) + bounds.files * 2048, where)
+    damage, opener = _kinds(packing, where)
+    try:
+        file = archive.open("rb")
+    except OSError as error:
+        raise NotFoundError("a part is not in the store", where=where, cure="pull it again") from error
+    with file:
+        most = bounds.most(os.fstat(file.fileno()).st_size)
         try:
-            with tarfile.open(fileobj=cast("IO[bytes]", reader), mode="r|", tarinfo=_Member) as tar:
-                _extract(tar, folder, where, bounds.files, most)
-        except ENDS as error:
-            raise InputError("the archive is damaged", where=where, cure="push the artifact again") from error
+            with opener(file) as stream:
+                _read(_Counted(stream, most + (1 << 20) + bounds.files * 2048, where), folder, where, bounds, most)
+        except damage as error:
+            what = f"the archive {archive.name[:12]} ({packing}) is damaged: {visible(str(error))[:100]}"
+            raise InputError(what, where=where, cure="pack it anew and push the artifact again") from error
+        except OSError as error:
+            what = f"the archive {archive.name[:12]} cannot be read: {error.strerror}"
+            raise InputError(what, where=where, cure="look at the disk; weft cache verify sets damage aside") from error
+
+
+def _read(reader: _Counted, folder: Path, where: str, bounds: Bounds, most: int) -> None:
+    """All of an archive, to the end of what it is packed with: the check sums are there."""
+    with tarfile.open(fileobj=cast("IO[bytes]", reader), mode="r|", tarinfo=_Member) as tar:
+        _extract(tar, folder, where, bounds.files, most)
+    while reader.read(PIECE):
+        pass
+    if reader.last != _END:
+        raise EOFError("its end is missing")
 
 
 class _Member(tarfile.TarInfo):
@@ -72,6 +96,7 @@ class _Member(tarfile.TarInfo):
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Member:
+        """A header's member. Raises tarfile's ReadError for a size below nothing, and names above ``MAX_HEADER``."""
         member = super().frombuf(buf, encoding, errors)
         names = member.type in (*_LONG, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
         if member.size < 0 or (names and member.size > MAX_HEADER):
@@ -84,10 +109,13 @@ class _Counted:
 
     def __init__(self, stream: IO[bytes], most: int, where: str) -> None:
         self._stream, self._left, self._where = stream, most, where
+        self.last = b""
 
     def read(self, size: int) -> bytes:
+        """At most ``size`` bytes; b"" at the end. Raises InputError beyond what is allowed in all."""
         piece = self._stream.read(min(size, self._left + 1))
         self._left -= len(piece)
+        self.last = (self.last + piece[-len(_END) :])[-len(_END) :]
         if self._left < 0:
             raise _too_much(self._where)
         return piece
@@ -99,8 +127,7 @@ def _extract(tar: tarfile.TarFile, folder: Path, where: str, files: int, most: i
             raise InputError(f"the archive has more than {files} files", where=where, cure="take fewer, larger files")
         target = folder / safe_name(member.name, where)
         if member.isdir():
-            with told(target):
-                target.mkdir(parents=True, exist_ok=True)
+            _make_folder(target, member.name, where)
             continue
         # A sparse file's size is in a second header, which may say anything, and costs the archive nothing.
         if not member.isreg() or member.issparse() or member.size < 0:
@@ -115,12 +142,11 @@ def _extract(tar: tarfile.TarFile, folder: Path, where: str, files: int, most: i
 def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path, where: str) -> None:
     content = tar.extractfile(member)
     assert content is not None  # it is a file
+    _make_folder(target.parent, member.name, where)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         file = target.open("xb")
-    except (FileExistsError, NotADirectoryError) as error:
-        what = f"'{visible(member.name[:100])}' is there twice"
-        raise InputError(what, where=where, cure="pack each file once") from error
+    except FileExistsError as error:
+        raise _twice(member.name, where) from error
     except OSError as error:
         raise unwritable(error, target) from error
     with file:
@@ -131,32 +157,48 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path, where: s
             file.flush()
 
 
-@contextmanager
-def _opened(archive: Path, packing: Packing, where: str) -> Iterator[IO[bytes]]:
-    with archive.open("rb") as file:
-        if packing == "tar+gzip":
-            with gzip.GzipFile(fileobj=file) as stream:
-                yield stream  # type: ignore[misc]  # a GzipFile reads as an IO does
-        elif packing == "tar+zstd":
-            with _zstd(where)(file) as stream:
-                yield stream
-        else:
-            yield file
+def _make_folder(folder: Path, name: str, where: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise _twice(name, where) from error
+    except OSError as error:
+        raise unwritable(error, folder) from error
 
 
-def _zstd(where: str) -> Callable[[IO[bytes]], IO[bytes]]:
-    """Python's own from 3.14 on, or the package's."""
+def _twice(name: str, where: str) -> InputError:
+    return InputError(f"'{visible(name[:100])}' is there twice", where=where, cure="pack each file once")
+
+
+def _kinds(packing: Packing, where: str) -> tuple[tuple[type[Exception], ...], Opener]:
+    """What reading a damaged archive of a kind ends with, and what unpacks its bytes."""
+    if packing == "tar+gzip":
+        return ENDS, _gzip
+    if packing == "tar+zstd":
+        opener, error = _zstd(where)
+        return (*ENDS, error), opener
+    return ENDS, nullcontext
+
+
+def _gzip(file: IO[bytes]) -> AbstractContextManager[IO[bytes]]:
+    return cast("AbstractContextManager[IO[bytes]]", gzip.GzipFile(fileobj=file))
+
+
+def _zstd(where: str) -> tuple[Opener, type[Exception]]:
+    """Python's own from 3.14 on, or the package's; and its error."""
     from importlib import import_module
 
     try:
-        reader: Callable[[IO[bytes]], IO[bytes]] = import_module("compression.zstd").ZstdFile
+        module = import_module("compression.zstd")
     except ImportError:
         try:
-            reader = import_module("zstandard").ZstdDecompressor().stream_reader
+            module = import_module("zstandard")
         except ImportError:
             cure = "pip install zstandard, or take Python 3.14"
             raise UnavailableError("it is packed with zstd", where=where, cure=cure) from None
-    return reader
+        # Several frames make one file, as pzstd and seekable archives have it.
+        return partial(module.ZstdDecompressor().stream_reader, read_across_frames=True), module.ZstdError
+    return module.ZstdFile, module.ZstdError
 
 
 def _too_much(where: str) -> InputError:

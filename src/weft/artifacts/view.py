@@ -7,11 +7,11 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from weft.artifacts.digest import digest_of_file, hex_of
-from weft.artifacts.disk import scratch, sync_folder, told, write_file
+from weft.artifacts.digest import digest_of_file, hex_of, short
+from weft.artifacts.disk import staged, sync_folder, told
 from weft.artifacts.kinds import Layer
 from weft.artifacts.store import Store
 from weft.artifacts.unpack import BOUNDS, Bounds, safe_name, unpack
@@ -32,39 +32,66 @@ def view(store: Store, manifest: str, layers: Iterable[Layer], where: str, bound
     """
     folder = store.views / hex_of(manifest)
     if not (folder / FILES).is_dir():
-        made = scratch(store.staging)
-        try:
+        with ExitStack() as held:
+            with told(store.staging):
+                made, _ = held.enter_context(staged(store.staging, folder=True))
             _make(store, made, layers, where, bounds)
             _place(made, folder)
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
     return folder / FILES
 
 
 def _make(store: Store, made: Path, layers: Iterable[Layer], where: str, bounds: Bounds) -> None:
     files = made / FILES
     with told(made):
-        files.mkdir(parents=True)
+        files.mkdir()
+    wanted: dict[str, str] = {}
     for layer in layers:
         blob = store.path(layer.part.digest)
         if layer.packing != "raw":
+            _check(store, layer.part.digest, blob, where)
             unpack(blob, layer.packing, files, where, bounds)
             continue
-        target = files / safe_name(layer.name, where)
-        with told(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-        _link(blob, target, where)
+        path = safe_name(layer.name, where)
+        wanted[str(path)] = layer.part.digest
+        _link(blob, files / path, where)
     listed = {path.relative_to(files).as_posix(): digest_of_file(path) for path in files.rglob("*") if path.is_file()}
+    for name, digest in wanted.items():
+        if listed[name] != digest:
+            raise _changed(store, digest, where)
     with told(made):
         _sync(files)
-        write_file(made / LIST, json.dumps(listed).encode(), store.staging)
+        _list(made, listed)
+
+
+def _list(made: Path, listed: dict[str, str]) -> None:
+    with (made / LIST).open("xb") as file:
+        file.write(json.dumps(listed).encode())
+        file.flush()
+        os.fsync(file.fileno())
+    sync_folder(made)
+
+
+def _check(store: Store, digest: str, blob: Path, where: str) -> None:
+    """What lies in the store may have been changed since it came."""
+    try:
+        found = digest_of_file(blob)
+    except OSError as error:
+        raise NotFoundError("a part is not in the store", where=where, cure="pull it again") from error
+    if found != digest:
+        raise _changed(store, digest, where)
+
+
+def _changed(store: Store, digest: str, where: str) -> InputError:
+    store.set_aside(digest)
+    return InputError(f"{short(digest)} was changed in the store", where=where, cure="pull it again: it is set aside")
 
 
 def _link(blob: Path, target: Path, where: str) -> None:
     """The blob under the file's own name, without a copy where the disk can do that."""
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         target.hardlink_to(blob)
-    except FileExistsError as error:
+    except (FileExistsError, NotADirectoryError) as error:
         raise InputError(f"'{target.name}' is there twice", where=where, cure="give each file its own name") from error
     except FileNotFoundError as error:
         raise NotFoundError("a part is not in the store", where=where, cure="pull it again") from error

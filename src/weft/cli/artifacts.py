@@ -115,7 +115,8 @@ def sent(
     """Send an artifact, sign it where there is a key, and tell what became of it."""
     from weft.artifacts.local import run
     from weft.artifacts.push import push as send
-    from weft.cli.signing import private_key, signed
+    from weft.cli.key import private_key
+    from weft.cli.signing import signed
 
     key = None if sign is None else private_key(sign)
     with network.settings() as settings:

@@ -47,7 +47,7 @@ def list_(*, json: Switch = False) -> int:
         kept = {"folder": str(store.folder), "size": total, "most": store.size}
         print_json({"artifacts": [asdict(entry) for entry in entries], **kept, "others": others})
         return 0
-    print_entries(list(entries), as_json=False)
+    print_entries([entry for entry in entries if entry.kind != "signature"], as_json=False)
     sys.stdout.write(f"{format_size(total)} of at most {format_size(store.size)}, in {store.folder}\n")
     if others:
         sys.stdout.write("\n")
@@ -121,6 +121,9 @@ def gc(*, grace: str = "1h", size: str | None = None, dry_run: Switch = False, j
     sys.stdout.write(f"{done.partials} cut downloads\n")
     for name in done.names:
         sys.stdout.write(f"  made room: {name}\n")
+    for size_, what in ((done.young, "that nothing names"), (done.over, "too much")):
+        if size_:
+            sys.stdout.write(f"  stays: {format_size(size_)} {what}, younger than {grace}; --grace 0s takes it, too\n")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -10,6 +11,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from weft.core.errors import NotFoundError, OutputError, UsageError
+from weft.core.text import visible
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+"""Rules, logs and files name devices: what a name must not hold there, it never holds."""
 
 
 def cert(
@@ -31,7 +36,7 @@ def cert(
     Parameters
     ----------
     name
-        The device's name; letters, digits, '-' and '.'.
+        The device's name; letters, digits, '_', '-' and '.'.
     host
         A name or address under which others connect to the device, if it listens.
     output
@@ -42,6 +47,7 @@ def cert(
     from weft.stream import credentials
     from weft.stream.known_names import remember
 
+    _check_name(name)
     if not days > 0:
         raise UsageError(f"--days {days:g}: a certificate must be valid for some time", cure="write --days 825")
     if not credentials.has_authority():
@@ -57,3 +63,15 @@ def cert(
     file = shlex.quote(path.name)
     sys.stdout.write(f"on the device: weft … --cert {file}, or export {credentials.VARIABLE}={file}\n")
     return 0
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        cure = f"up to 64 letters, digits, '_', '-' and '.', a letter or digit first{_instead(name)}"
+        raise UsageError(f"'{visible(name[:64])}' is no device's name", cure=cure)
+
+
+def _instead(name: str) -> str:
+    """The nearest name that can be one."""
+    meant = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-._")[:64]
+    return f": weft cert {meant}" if meant else ""

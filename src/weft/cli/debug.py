@@ -2,44 +2,58 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from weft.cli import options
+from weft.cli.debug_terminal import outputs, run, standard_input
 from weft.cli.debuggee import SAME
+from weft.cli.guest_options import Flags, Switch
 from weft.cli.run import OWN_OPTIONS as RUN_OPTIONS
-from weft.core.errors import InputError, UsageError
-from weft.core.units import format_size
+from weft.core.errors import UsageError
 
-Flags = Annotated[list[str], Parameter(negative="", show_default=False)]
-Switch = Annotated[bool, Parameter(negative="", show_default=False)]
-
-OWN_OPTIONS = ("--break", "--command", "--batch", "--input", "--source", "--debugger")
-MAX_INPUT = 256 * 2**20
-"""Bytes of standard input that are kept for the function."""
+if TYPE_CHECKING:
+    from weft.toolchains.debuggers import Debugger, Session
 
 _TIMES = ("time", "start")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Debugging:
+    """What the debugger does."""
+
+    break_: Annotated[list[str], Parameter(name="--break", negative="", show_default=False)] = field(
+        default_factory=list
+    )
+    """Where to stop: FUNCTION or FILE:LINE (default: where the host calls the function)."""
+    command: Flags = field(default_factory=list)
+    """A command for the debugger, once it has stopped."""
+    batch: Switch = False
+    """Ask nothing: run the commands at the first stop, print what they say, and end."""
+    input: Path | None = None
+    """The file that is the function's standard input."""
+    source: Flags = field(default_factory=list)
+    """Where the sources are now: FOLDER, or BUILT=FOLDER for those compiled in BUILT."""
+    debugger: Literal["gdb", "lldb"] | None = None
+    """gdb or lldb; gdb by default, where it is installed."""
+
+    def check(self) -> None:
+        """Raises UsageError for options that do nothing."""
+        if self.command and not self.batch:
+            raise UsageError("--command needs --batch", cure="add --batch, or type it in the debugger")
 
 
 def debug(
     target: str,
     /,
     *args: Annotated[str, Parameter(allow_leading_hyphen=True)],
-    break_: Annotated[list[str], Parameter(name="--break", negative="", show_default=False)] = [],  # noqa: B006 - as in run
-    command: Flags = [],  # noqa: B006
-    batch: Switch = False,
-    input: Path | None = None,  # noqa: A002
-    source: Flags = [],  # noqa: B006
-    debugger: Literal["gdb", "lldb"] | None = None,
+    debugging: Debugging = Debugging(),
 ) -> int:
     """Debug a function: gdb or lldb stops at a line of its source and shows its variables.
 
@@ -56,41 +70,38 @@ def debug(
         A function's folder, or its .wasm.
     args
         Options of `weft run`, and the guest's arguments.
-    break_
-        Where to stop: FUNCTION or FILE:LINE (default: where the host calls the function).
-    command
-        A command for the debugger, once it has stopped.
-    batch
-        Ask nothing: run the commands at the first stop, print what they say, and end.
-    input
-        The file that is the function's standard input.
-    source
-        Where the sources are now: FOLDER, or BUILT=FOLDER for those compiled in BUILT.
-    debugger
-        gdb or lldb; gdb by default, where it is installed.
     """
-    from weft.toolchains.debuggers import Session, find_debugger
+    from weft.toolchains.debuggers import find_debugger
     from weft.wasm.debug_info import check_debuggable
 
     unknown = [word for word in args if word.partition("=")[0] not in RUN_OPTIONS]
     options.check_words(unknown, (*OWN_OPTIONS, *RUN_OPTIONS))
-    if command and not batch:
-        raise UsageError("--command needs --batch", cure="add --batch, or type it in the debugger")
+    debugging.check()
     path = _existing(target)
-    tool = find_debugger(debugger)
+    tool = find_debugger(debugging.debugger)
     module = _built(path) if path.is_dir() else path
     exports = check_debuggable(module)
-    with _standard_input(input) as given, _outputs() as outputs:
-        session = Session(
-            # lldb hands on no more than the three streams; and does not turn them off
-            process=_process([given, *(map(str, outputs) if tool.name == "gdb" else (SAME, SAME))], module, args),
-            breaks=break_,
-            defaults=_defaults(exports),
-            commands=command,
-            batch=batch,
-            sources=[*source, *([str(module.resolve().parent)] if tool.name == "gdb" else [])],
-        )
-        return _run(tool.words(session), outputs, batch=batch)
+    with standard_input(debugging.input) as given, outputs() as own:
+        # lldb hands on no more than the three streams; and does not turn them off
+        streams = [given, *(map(str, own) if tool.name == "gdb" else (SAME, SAME))]
+        session = _session(debugging, tool, _process(streams, module, args), module, exports)
+        return run(tool.words(session), own, batch=debugging.batch)
+
+
+OWN_OPTIONS = options.option_names(debug)
+
+
+def _session(how: Debugging, tool: Debugger, process: Sequence[str], module: Path, exports: Sequence[str]) -> Session:
+    from weft.toolchains.debuggers import Session
+
+    return Session(
+        process=process,
+        breaks=how.break_,
+        defaults=_defaults(exports),
+        commands=how.command,
+        batch=how.batch,
+        sources=[*how.source, *([str(module.resolve().parent)] if tool.name == "gdb" else [])],
+    )
 
 
 def _existing(target: str) -> Path:
@@ -139,65 +150,3 @@ def _timeless(words: Sequence[str]) -> Iterator[str]:
         value = value if equals else next(rest, "")
         if name == "--limit" and value.partition("=")[0] not in _TIMES:
             yield from (name, value)
-
-
-@contextmanager
-def _standard_input(path: Path | None) -> Iterator[str]:
-    """The file that is the function's standard input, as the debugger has the terminal; ``SAME`` where that is all."""
-    if path is not None:
-        yield str(options.existing(str(path), "input").resolve())
-    elif sys.stdin.isatty():
-        yield SAME
-    else:
-        with tempfile.NamedTemporaryFile(prefix="weft-debug-") as file:
-            _keep(sys.stdin.buffer, file)
-            yield file.name
-
-
-def _keep(source: IO[bytes], file: IO[bytes]) -> None:
-    left = MAX_INPUT
-    while left and (part := source.read(min(left, 2**20))):
-        file.write(part)
-        left -= len(part)
-    if source.read(1):
-        raise InputError(f"more than {format_size(MAX_INPUT)}", where="standard input", cure="use --input FILE")
-    file.flush()
-
-
-@contextmanager
-def _outputs() -> Iterator[tuple[int, int]]:
-    """Standard output and error once more, for the function, while the debugger turns its own off."""
-    numbers = os.dup(1), os.dup(2)
-    try:
-        yield numbers
-    finally:
-        for number in numbers:
-            os.close(number)
-
-
-def _run(words: Sequence[str], outputs: Sequence[int], *, batch: bool) -> int:
-    """Run the debugger in the foreground; Ctrl-C is for it, not for us. Its exit code."""
-    sys.stdout.flush()
-    previous = signal.signal(signal.SIGINT, lambda *_: None)  # a handler, which the debugger does not inherit
-    try:
-        with _terminal(batch=batch) as stdin:
-            return subprocess.run(words, stdin=stdin, pass_fds=outputs, check=False).returncode & 0xFF
-    finally:
-        signal.signal(signal.SIGINT, previous)
-
-
-@contextmanager
-def _terminal(*, batch: bool) -> Iterator[int | None]:
-    """Where the debugger reads commands: standard input, or the terminal behind it, or nowhere."""
-    if sys.stdin.isatty():
-        yield None
-        return
-    try:
-        number = os.open(os.devnull if batch else "/dev/tty", os.O_RDWR)
-    except OSError as error:
-        cure = "add --batch and --command, or run it in a terminal"
-        raise UsageError("no terminal for the debugger to ask in", where="weft debug", cure=cure) from error
-    try:
-        yield number
-    finally:
-        os.close(number)

@@ -7,23 +7,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from weft.cli import options
 from weft.core.errors import GuestExit, InputError, UsageError
 from weft.core.frame import Frame
-from weft.core.limits import Grants, Limits
-from weft.core.model import ModelOptions
+from weft.core.limits import Grants
 from weft.core.units import format_size
 
 if TYPE_CHECKING:
     from weft.core.protocols import Function, Terminal
-    from weft.flow.functions import ModelGrant
-    from weft.wasm.trace import HostTrace
+    from weft.flow.functions import FunctionOptions
 
 FOREGROUND = options.limits(None, None)
 
@@ -33,55 +29,20 @@ MAX_FRAME = 256 * 2**20
 """Bytes of standard input that one frame may be."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelChoice:
-    """How the granted models are to run."""
-
-    engine: str | None = None
-    device: str = "cpu"
-    precision: str = "f32"
-    threads: int = 0
-
-    def grants(self, models: Mapping[str, str]) -> dict[str, ModelGrant]:
-        """The models, to be run so. Raises NotFoundError for a file that is not there."""
-        from weft.flow.functions import ModelGrant
-
-        how = ModelOptions(self.engine, self.device, self.precision, self.threads)
-        return {name: ModelGrant(options.existing(file, "model"), how) for name, file in models.items()}
-
-
-def run_module(
-    path: Path,
-    *,
-    args: tuple[str, ...] = (),
-    models: Mapping[str, str] = MappingProxyType({}),
-    choice: ModelChoice = ModelChoice(),
-    config: Mapping[str, str] = MappingProxyType({}),
-    grants: Grants = Grants(),
-    limits: Limits = FOREGROUND,
-    abi: str | None = None,
-    media_type: str = "",
-    trust: bool = False,
-    log_level: str = "warning",
-    trace: HostTrace | None = None,
-) -> int:
+def run_module(path: Path, wanted: FunctionOptions, media_type: str = "", log_level: str = "warning") -> int:
     """Run a module once: standard input is its frame, what it emits goes to standard output.
 
     Returns a command's own exit code; raises GuestError for everything else that failed.
     """
     from weft.cli import logs
     from weft.flow.callable import LoadedFunction
-    from weft.flow.functions import FunctionOptions, load_function
+    from weft.flow.functions import load_function
 
     logs.configure(log_level, "text")
-    granted = choice.grants(models)
-    wanted = FunctionOptions(
-        abi=abi, models=granted, grants=grants, limits=limits, config=config, args=args, trust=trust, trace=trace
-    )
     function = load_function(path, wanted)
     terminal = _terminal(function)
     unread = terminal is not None and terminal.inherit_stdin
-    frame = Frame(b"" if unread else _read_frame(args, grants), media_type=media_type)
+    frame = Frame(b"" if unread else _read_frame(wanted.args, wanted.grants), media_type=media_type)
     with LoadedFunction(function, terminal) as loaded:
         try:
             emitted = loaded(frame)
@@ -154,7 +115,14 @@ def run_plain(words: Sequence[str]) -> int:
         return _run_document(Path(target))
     if "--" in args:
         args.remove("--")
-    return run_module(options.module(target), args=tuple(args))
+    return run_module(options.module(target), _plain_options(tuple(args)))
+
+
+def _plain_options(args: tuple[str, ...]) -> FunctionOptions:
+    """Of a function that is granted nothing."""
+    from weft.flow.functions import FunctionOptions
+
+    return FunctionOptions(limits=FOREGROUND, args=args)
 
 
 def is_plain(words: Sequence[str]) -> bool:

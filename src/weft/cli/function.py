@@ -2,19 +2,68 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from weft.cli import options as written
 from weft.cli.consumer_options import Consuming
 from weft.cli.group_options import Grouping
+from weft.cli.guest_options import Flags, GuestOptions, Switch
 from weft.cli.site_options import SiteOptions
 from weft.cli.spool_options import Spooling
 from weft.core.errors import UsageError
 
-Flags = Annotated[list[str], Parameter(negative="", show_default=False)]
-Switch = Annotated[bool, Parameter(negative="", show_default=False)]
+if TYPE_CHECKING:
+    from weft.flow.graph import OnError
+    from weft.stream.base import PublishOptions
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Emitting:
+    """What it promises of the streams it emits to."""
+
+    delivery: Literal["live", "reliable", "durable"] = "live"
+    """live: the newest results win. reliable: in order, and what was lost on the way is sent again. durable: kept on
+    disk first, and sent again after a crash, too."""
+    latest: Switch = False
+    """Who takes the results later begins with the last one."""
+    scope: Literal["site", "global"] = "site"
+    """site: the results stay within the site. global: all sites that are joined may take them."""
+    keep: int = 1024
+    """How many results of a reliable stream can be sent again."""
+
+    def options(self, spooling: Spooling) -> PublishOptions:
+        """What they say. Raises UsageError."""
+        from weft.stream.base import PublishOptions
+
+        spool = spooling.options(self.delivery)
+        return PublishOptions(self.delivery, self.latest, self.scope, self.keep, spool=spool)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Working:
+    """How it works on frames, and what becomes of those it fails on."""
+
+    queue: int = 8
+    """Frames that may wait for it; of live streams the oldest are dropped beyond that."""
+    replicas: int = 1
+    """How many instances work at once. The order of each source's frames is kept."""
+    retry: int = 0
+    """How often a frame it failed on is tried again."""
+    errors: str | None = None
+    """A stream for a JSON record of each frame it failed on; they are only counted by default."""
+
+    def on_error(self) -> OnError:
+        """What happens to frames it fails on. Raises UsageError where one of the numbers is too small."""
+        from weft.flow.graph import OnError
+
+        if self.queue < 1 or self.replicas < 1 or self.retry < 0:
+            raise UsageError("--queue and --replicas begin at 1, --retry at 0", cure="leave them out for the defaults")
+        return OnError("stream" if self.errors else "skip", retries=self.retry, stream=self.errors or "")
 
 
 def function(
@@ -23,31 +72,9 @@ def function(
     *args: Annotated[str, Parameter(allow_leading_hyphen=True)],
     observe: Flags,
     emit: Flags,
-    delivery: Literal["live", "reliable", "durable"] = "live",
-    latest: Switch = False,
-    scope: Literal["site", "global"] = "site",
-    keep: int = 1024,
-    queue: int = 8,
-    replicas: int = 1,
-    retry: int = 0,
-    errors: str | None = None,
-    model: Flags = [],  # noqa: B006 - cyclopts reads the default, nobody changes it
-    config: Flags = [],  # noqa: B006
-    dir: Flags = [],  # noqa: A002, B006
-    env: Flags = [],  # noqa: B006
-    allow: Flags = [],  # noqa: B006
-    state: str | None = None,
-    http: Flags = [],  # noqa: B006
-    memory: str | None = None,
-    timeout: str | None = None,
-    limit: Flags = [],  # noqa: B006
-    abi: str | None = None,
-    engine: str | None = None,
-    device: str = "cpu",
-    precision: str = "f32",
-    threads: int = 0,
-    trust: Switch = False,
-    log_level: Literal["debug", "info", "warning", "error"] = "warning",
+    emitting: Emitting = Emitting(),
+    working: Working = Working(),
+    guest: GuestOptions = GuestOptions(),
     consuming: Consuming = Consuming(),
     grouping: Grouping = Grouping(),
     spooling: Spooling = Spooling(),
@@ -72,81 +99,17 @@ def function(
         A stream it takes, or a pattern such as 'cam/*'; may be given several times.
     emit
         A stream it emits to, the default one first.
-    delivery
-        live: the newest results win. reliable: in order, and what was lost on the way is sent again. durable: kept on
-        disk first, and sent again after a crash, too.
-    latest
-        Who takes the results later begins with the last one.
-    scope
-        site: the results stay within the site. global: all sites that are joined may take them.
-    keep
-        How many results of a reliable stream can be sent again.
-    queue
-        Frames that may wait for it; of live streams the oldest are dropped beyond that.
-    replicas
-        How many instances work at once. The order of each source's frames is kept.
-    retry
-        How often a frame it failed on is tried again.
-    errors
-        A stream for a JSON record of each frame it failed on; they are only counted by default.
-    model
-        Grant a model: NAME=FILE.
-    config
-        A value the function can ask for: KEY=VALUE, or KEY=@FILE for a file's text.
-    dir
-        Grant a directory: HOST[:GUEST][:ro].
-    env
-        Grant an environment variable: NAME=VALUE, or NAME for this process's value.
-    allow
-        Grant a capability, such as nn.load.
-    state
-        Grant state, kept in a file: FILE or FILE:SIZE, such as counter.db:4MiB (default 1MiB).
-    http
-        Grant HTTP requests to a host: HOST[:PORT], such as api.example.org or *.example.org:8443.
-    memory
-        Memory limit of an instance, such as 64MiB (default 256MiB).
-    timeout
-        Time limit for a frame, such as 200ms, or "none" (default 60s).
-    limit
-        Another limit: NAME=VALUE, such as stdout=64MiB, output=1GiB, http=1GiB, start=1min, emits=10000, handles=128 or
-        logs=1000.
-    abi
-        How the module is called: command, reactor, stdio, yomo or bindgen; detected by default.
-    engine
-        What runs the models: onnxruntime, litert, openvino, or auto to time them once.
-    device
-        Where the models run: cpu, cuda, cuda:1, gpu …
-    precision
-        What the engine computes in: f32, bf16 or f16.
-    threads
-        Threads of one inference; 0 is one per core.
-    trust
-        Load compiled code that was not made here by you.
-    log_level
-        How much the function's logs tell.
     """
-    from weft.cli.foreground import ModelChoice
     from weft.cli.publish import run_joined
-    from weft.flow.functions import FunctionOptions
-    from weft.flow.graph import OnError
     from weft.flow.publishing import Observing, observing
-    from weft.stream.base import PublishOptions
 
-    written.check_words(args, ())
-    if queue < 1 or replicas < 1 or retry < 0:
-        raise UsageError("--queue and --replicas begin at 1, --retry at 0", cure="leave them out for the defaults")
-    failed = OnError("stream" if errors else "skip", retries=retry, stream=errors or "")
-    choice = ModelChoice(engine, device, precision, threads)
-    about = FunctionOptions(
-        abi=abi,
-        models=choice.grants(written.pairs("--model", model, "net=model.onnx")),
-        grants=written.grants(dir, env, allow, state, http),
-        limits=written.limits(memory, timeout, limit),
-        config=written.pairs("--config", config, "threshold=0.5"),
-        args=args,
-        trust=trust,
-    )
-    spool = spooling.options(delivery)
-    how = Observing(tuple(observe), tuple(emit), queue, replicas, failed, grouping.options(), consuming.options())
-    pipeline = observing(written.module(module), about, how, PublishOptions(delivery, latest, scope, keep, spool=spool))
-    return run_joined(pipeline, options, log_level)
+    written.check_words(args, OWN_OPTIONS)
+    failed, shared, consumer = working.on_error(), grouping.options(), consuming.options()
+    how = Observing(tuple(observe), tuple(emit), working.queue, working.replicas, failed, shared, consumer)
+    about, publish = guest.function_options(args), emitting.options(spooling)
+    pipeline = observing(written.module(module), about, how, publish)
+    return run_joined(pipeline, options, guest.log_level, observe)
+
+
+OWN_OPTIONS = written.option_names(function)
+"""Where a word like one of these stands among the guest's arguments, it is asked about."""

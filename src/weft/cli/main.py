@@ -73,12 +73,13 @@ def make_app(called: str = "") -> App:
     for name, (home, summary) in COMMANDS.items():
         app.command(home, name=name, help=None if name == called else summary, help_epilogue="")
     model = App(name="model", help="Look at models, and move them between registries and the store.", help_epilogue="")
-    for name in ("show", "push", "pull", "list", "rm"):
+    model.command("weft.cli.model_show:show", name="show", help_epilogue="")
+    for name in ("push", "pull", "list", "rm"):
         model.command(f"weft.cli.models:{'list_' if name == 'list' else name}", name=name, help_epilogue="")
     app.command(model)
     key = App(name="key", help="Make a key: for a caller of weft serve, or to sign with.", help_epilogue="")
     key.command("weft.cli.key:caller", name="caller", help_epilogue="")
-    key.command("weft.cli.signing:key_new", name="new", help_epilogue="")
+    key.command("weft.cli.key:new", name="new", help_epilogue="")
     app.command(key)
     cache = App(name="cache", help="Look at what is kept on this machine, and make room.", help_epilogue="")
     for name in ("list", "verify", "gc"):

@@ -1,9 +1,8 @@
-"""``weft model``: what a model takes and gives, what can run it, and where models come from and go to."""
+"""``weft model``: where models come from and go to; what one takes and gives is in :mod:`weft.cli.model_show`."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,85 +10,10 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from weft.cli import options
-from weft.cli.bringing import BringOptions, NetworkOptions, Switch, bringing
+from weft.cli.bringing import BringOptions, NetworkOptions, Switch
 
 Words = Annotated[list[str], Parameter(negative="", show_default=False)]
 Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
-
-
-def show(
-    model: str,
-    /,
-    *,
-    engine: str | None = None,
-    device: str = "cpu",
-    precision: str = "f32",
-    threads: int = 0,
-    network: BringOptions = BringOptions(),
-    json: Switch = False,
-) -> int:
-    """Show a model: its inputs and outputs, size and format, and the engine and device that run it.
-
-        weft model show mobilenetv2.onnx
-        weft model show mobilenetv2.onnx --engine auto
-        weft model show oci://registry.example/ml/mobilenet:2
-
-    Parameters
-    ----------
-    model
-        An ONNX, TFLite, OpenVINO IR or TensorFlow file, a SavedModel folder, or the reference of a model.
-    engine
-        onnxruntime, litert, openvino, or auto to time them once on the model's own inputs.
-    device
-        cpu, cuda, cuda:1, gpu … as the engine names it.
-    precision
-        f32, bf16 or f16.
-    threads
-        Threads of one inference; 0 is one per core.
-    json
-        Print it as JSON.
-    """
-    from weft.cli.output import print_fields, print_json
-    from weft.core.model import ModelOptions
-    from weft.flow.functions import models
-    from weft.nn.describe import describe
-
-    with bringing(network):
-        path = options.existing(model, "model")
-    found = describe(path, models(), ModelOptions(engine, device, precision, threads))
-    if json:
-        print_json(found)
-    else:
-        print_fields(model, _fields(found))
-    return 0
-
-
-def _fields(found: Mapping[str, Any]) -> dict[str, object]:
-    from weft.core.units import format_size
-
-    return {
-        "format": found["format"],
-        "size": format_size(found["size"]),
-        "digest": found["digest"],
-        "inputs": [_port(port) for port in found["inputs"]],
-        "outputs": [_port(port) for port in found["outputs"]],
-        "engine": f"{found['engine']} {found['engine_version']}",
-        "device": found["device"],
-        "precision": found["precision"],
-        "threads": found["threads"],
-        "notes": [f"{name}: {text}" for name, text in found["notes"].items()],
-        "readable by": [_engine(row) for row in found["engines"]],
-    }
-
-
-def _port(port: Mapping[str, Any]) -> str:
-    shape = port["shape"]
-    dims = "…" if shape is None else ", ".join("?" if dim is None else str(dim) for dim in shape)
-    return f"{port['name']}: {port['dtype']}[{dims}]"
-
-
-def _engine(row: Mapping[str, Any]) -> str:
-    return f"{row['name']} {row['version']}" if row["installed"] else f"{row['name']} (not installed: {row['install']})"
 
 
 def push(

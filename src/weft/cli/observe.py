@@ -23,14 +23,11 @@ class Watched:
     """``--metrics``, ``--trace`` and ``--trace-ratio``, as they were written."""
 
     metrics: str | None = None
+    """Pipelines: serve metrics for Prometheus at this address, such as 127.0.0.1:9464; port 0 takes a free one."""
     trace: str | None = None
+    """Pipelines: record what happens to each frame and send it to a collector, such as otlp=http://localhost:4318."""
     trace_ratio: float | None = None
-
-    @property
-    def given(self) -> dict[str, object]:
-        """The options by name, with something false where one was left out."""
-        given = {"--metrics": self.metrics, "--trace": self.trace, "--trace-ratio": self.trace_ratio}
-        return {name: value is not None for name, value in given.items()}
+    """Pipelines: the share of frames that are recorded, such as 0.01 (default 1)."""
 
     def check(self) -> None:
         """Raises UsageError for what could not be meant, before anything is loaded."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -157,3 +158,26 @@ def check_words(words: Sequence[str], known: Iterable[str]) -> None:
             raise UsageError(
                 f"no option {name}", cure=f"did you mean {match}? To pass it to the guest, write it after --"
             )
+
+
+def option_names(command: Callable[..., object]) -> tuple[str, ...]:
+    """The options of a command, as they are written; those of its groups are the fields of dataclasses."""
+    named = [one for one in inspect.signature(command).parameters.values() if one.kind is one.KEYWORD_ONLY]
+    groups = [
+        [field.name for field in fields(one.default)] if is_dataclass(one.default) else [one.name] for one in named
+    ]
+    return tuple(_option(name) for group in groups for name in group)
+
+
+def written(*groups: Any) -> tuple[str, ...]:
+    """The options of some groups that say something else than by default, as they are written."""
+    return tuple(
+        _option(field.name)
+        for group, plain in ((group, type(group)()) for group in groups)
+        for field in fields(group)
+        if getattr(group, field.name) != getattr(plain, field.name)
+    )
+
+
+def _option(name: str) -> str:
+    return f"--{name.rstrip('_').replace('_', '-')}"

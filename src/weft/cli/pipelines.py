@@ -50,6 +50,7 @@ def run_pipeline(
     logs.configure(log_level, "json" if form == "json" else "text")
 
     def run() -> int:
+        """Load it, join its site and run it; its exit code."""
         from weft.flow.pipeline import Pipeline
 
         watched.check()

@@ -85,7 +85,13 @@ class JsonProgress(_Plain):
         if not over and time.monotonic() - self._last < JSON_EVERY:
             return
         self._last = time.monotonic()
-        print_line({"event": "summary", **summary.to_dict()} if over else _brief(summary))
+        print_line(_whole(summary) if over else _brief(summary))
+
+
+def _whole(summary: Summary) -> dict[str, object]:
+    """All of a run that has ended; what ended it has a line of its own, as errors have everywhere."""
+    told = {name: value for name, value in summary.to_dict().items() if name != "error" or value is None}
+    return {"event": "summary", **told}
 
 
 def _brief(summary: Summary) -> dict[str, object]:

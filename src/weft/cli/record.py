@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from weft.cli.site_options import SiteOptions
 from weft.cli.spool_options import Spooling
+
+if TYPE_CHECKING:
+    from weft.stream.recording import RecordingWriter
 
 Switch = Annotated[bool, Parameter(negative="", show_default=False)]
 
@@ -44,33 +48,50 @@ def record(
     duration
         End after this time, such as 10min.
     """
+    from weft.core.units import parse_duration, parse_size
+    from weft.stream.names import check_patterns
+
+    wanted = [pattern, *patterns]
+    most = None if max_size is None else parse_size(max_size)
+    seconds = math.inf if duration is None else parse_duration(duration)
+    check_patterns(wanted)
+    endings = {"full": f", which is all of {max_size}", "duration": f", in {duration}", "stop": ""}
+    return _record(wanted, output, most, seconds, endings, options)
+
+
+def _record(
+    wanted: Sequence[str],
+    output: Path,
+    most: int | None,
+    seconds: float,
+    endings: Mapping[str, str],
+    options: SiteOptions,
+) -> int:
     from weft.cli import logs
     from weft.cli.absent import told_if_absent
     from weft.cli.site_options import joined
     from weft.cli.streams import say
     from weft.cli.until import exit_code, signals
-    from weft.core.units import format_size, parse_duration, parse_size
     from weft.flow.record import Recorder
-    from weft.stream.names import check_patterns
     from weft.stream.recording import RecordingWriter
 
     logs.configure("warning", "text")
-    most = None if max_size is None else parse_size(max_size)
-    seconds = math.inf if duration is None else parse_duration(duration)
-    check_patterns([pattern, *patterns])
     with joined(options) as streams:
         writer = RecordingWriter(output, most)
-        recorder = Recorder(streams.subscribe([pattern, *patterns]), writer, seconds)
+        recorder = Recorder(streams.subscribe(wanted), writer, seconds)
         say(f"recording to {output}; Ctrl-C ends it\n")
-        with signals(recorder.stop) as heard, told_if_absent(streams, [pattern, *patterns]):
+        with signals(recorder.stop) as heard, told_if_absent(streams, wanted):
             ending = recorder.run()
-    why = {"full": f", which is all of {max_size}", "duration": f", in {duration}", "stop": ""}[ending]
-    counters = recorder.counters
-    left_out = ", ".join(f"{number} {name}" for name, number in counters.items() if number)
-    sys.stdout.write(f"{output}  {writer.frames} frames, {format_size(writer.size)}{why}\n")
-    if left_out:
-        sys.stdout.write(f"not in it: {left_out}\n")
+    _tell(output, writer, recorder.counters, endings[ending])
     return exit_code(heard)
+
+
+def _tell(output: Path, writer: RecordingWriter, counters: Mapping[str, int], why: str) -> None:
+    from weft.core.units import format_size
+
+    sys.stdout.write(f"{output}  {writer.frames} frames, {format_size(writer.size)}{why}\n")
+    if left_out := ", ".join(f"{number} {name}" for name, number in counters.items() if number):
+        sys.stdout.write(f"not in it: {left_out}\n")
 
 
 def replay(

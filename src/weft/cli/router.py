@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from threading import Event
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from weft.stream.routing import Router
 
 Words = Annotated[list[str], Parameter(negative="", show_default=False)]
 
@@ -52,20 +56,24 @@ def router(
     metrics
         Serve metrics for Prometheus at this address, such as 127.0.0.1:9464; port 0 takes a free one.
     """
+    from weft.stream.routing import open_router
+
+    places = tuple(listen) or ("quic/0.0.0.0:7447",)
+    return _serve(lambda: open_router(places, tuple(connect), site, tuple(name), cert, access), metrics)
+
+
+def _serve(start: Callable[[], Router], metrics: str | None) -> int:
+    """Run what ``start`` opens until a signal ends it; its exit code."""
     from weft.cli import logs
     from weft.cli.observe import router_metrics
     from weft.cli.until import exit_code, signals
-    from weft.stream.routing import open_router
     from weft.stream.zenoh.told import listen_in
 
     logs.configure("info", "text")
     listen_in()
     ended = Event()
-    with signals(ended.set) as heard:
-        places = tuple(listen) or ("quic/0.0.0.0:7447",)
-        running = open_router(places, tuple(connect), site, tuple(name), cert, access)
-        with closing(running), router_metrics(running, metrics):
-            sys.stdout.write("".join(f"{line}\n" for line in running.about()))
-            sys.stdout.flush()
-            ended.wait()
+    with signals(ended.set) as heard, closing(start()) as running, router_metrics(running, metrics):
+        sys.stdout.write("".join(f"{line}\n" for line in running.about()))
+        sys.stdout.flush()
+        ended.wait()
     return exit_code(heard)

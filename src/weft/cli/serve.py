@@ -51,11 +51,12 @@ def serve(
     """
     from weft.cli import logs
     from weft.cli.until import exit_code, signals
+    from weft.serve.access.current import kept_current
 
     logs.configure(log_level, "json" if json or log == "json" else "text")
     server = _server(models, functions, listening, grpc)
     ended = Event()
-    with signals(ended.set) as heard:
+    with signals(ended.set) as heard, kept_current(server.services.access):
         server.start()
         try:
             _tell(server, as_json=json)

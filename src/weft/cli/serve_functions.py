@@ -112,7 +112,7 @@ def _plain() -> Any:
 def _documented(name: str, path: Path) -> FunctionSpec:
     """A classifier, or the function of a pipeline's document."""
     from weft.core import resources
-    from weft.flow.build import function_options
+    from weft.flow.function_nodes import function_options
     from weft.flow.remote import local_pipeline
     from weft.serve.functions.spec import FunctionSpec
     from weft.spec.kind import file_kind

@@ -55,7 +55,9 @@ class ServedModels:
     precision: str = "f32"
     """f32, bf16 or f16."""
     threads: int = 0
-    """Threads of one inference; 0 is one per core."""
+    """Threads of one inference; 0 is one per core, and one for each where requests fill the cores by themselves."""
+    twin_below: Words = field(default_factory=list)
+    """Models below this size, such as 1GiB, are loaded twice for that, for all models or as NAME=SIZE; 256MiB."""
 
     def fill(self, models: Models) -> None:
         """Name the models. Raises UsageError, NotFoundError."""
@@ -96,7 +98,7 @@ class ServedModels:
         return found
 
 
-_SETTINGS = ("max_batch", "batch_window_s", "queue", "instances", "timeout_s")
+_SETTINGS = ("max_batch", "batch_window_s", "queue", "instances", "timeout_s", "twin_below")
 
 
 def _check_named(option: str, name: str, names: Sequence[str]) -> None:
@@ -108,6 +110,8 @@ def _check_named(option: str, name: str, names: Sequence[str]) -> None:
 def _value(setting: str, option: str, text: str) -> int | float:
     if setting.endswith("_s"):
         return math.inf if text == "none" and setting == "timeout_s" else parse_duration(text)
+    if setting == "twin_below":
+        return parse_size(text)
     if not text.isdecimal():
         raise UsageError(f"{option} {text}: no number", cure=f"write it like {option} 8")
     return int(text)
@@ -133,7 +137,7 @@ class Listening:
     access_log: Switch = False
     """Write a line for every request to standard error."""
     access: Path | None = None
-    """Who may do what: a document of keys, tokens and rights. Without one, this machine alone is served."""
+    """Who may do what, a document that is read again when it changes. Without one, this machine alone is served."""
     open_: Annotated[bool, Parameter(name="--open", negative="", show_default=False)] = False
     """Serve everybody who can reach the server; wanted where --host lets others in and there is no --access."""
     tls_cert: Path | None = None

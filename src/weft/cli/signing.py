@@ -1,15 +1,16 @@
-"""``weft key new``, ``weft sign`` and ``weft verify``: who made an artifact, and who says so."""
+"""``weft sign`` and ``weft verify``: who made an artifact, and who says so."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from weft.cli import options
-from weft.cli.bringing import NetworkOptions, Switch
+from weft.cli.bringing import Files, NetworkOptions, Switch
+from weft.cli.key import private_key
 from weft.core.errors import UsageError
 from weft.core.text import visible
 
@@ -17,49 +18,12 @@ if TYPE_CHECKING:
     from weft.artifacts.keys import PrivateKey
     from weft.artifacts.pull import Looked
     from weft.artifacts.reference import OciReference
+    from weft.artifacts.settings import Check, Settings, Subject
     from weft.artifacts.sign import Signing
     from weft.artifacts.signature import Signed
     from weft.artifacts.store import Store
 
 Words = Annotated[list[str], Parameter(negative="", show_default=False)]
-Files = Annotated[list[Path], Parameter(negative="", show_default=False)]
-
-
-def key_new(
-    path: Path,
-    /,
-    *,
-    type_: Annotated[Literal["ecdsa", "ed25519"], Parameter(name="--type")] = "ecdsa",
-    passphrase: Switch = False,
-    json: Switch = False,
-) -> int:
-    """Make a key to sign with: KEY.pem, which stays secret, and KEY.pub, which everybody may have.
-
-        weft key new release.pem
-        weft key new release.pem --type ed25519 --passphrase
-
-    Parameters
-    ----------
-    path
-        The file of the key; its public part goes beside it, as .pub. Nothing is overwritten.
-    type_
-        ecdsa (on P-256, as cosign has it) or ed25519.
-    passphrase
-        Ask for a passphrase to encrypt it with. $WEFT_KEY_PASSPHRASE, where it is set, is taken without asking.
-    json
-        Print the result as JSON.
-    """
-    from weft.artifacts.keys import new_key, write_pair
-    from weft.cli.output import print_json
-
-    key = new_key(type_)
-    public = write_pair(key, path, _new_passphrase(path, asked=passphrase))
-    if json:
-        print_json({"key": str(path), "public": str(public), "type": type_, "digest": key.public.digest})
-        return 0
-    sys.stdout.write(f"{path}  the key; keep it secret\n{public}  its public part: {key.public.digest}\n")
-    sys.stdout.write(f"weft push … --sign {path} signs with it, weft run … --verify {public} checks that\n")
-    return 0
 
 
 def sign(
@@ -138,36 +102,40 @@ def verify(
     json
         Print the result as JSON.
     """
-    from weft.artifacts.keys import read_public
-    from weft.artifacts.local import run
-    from weft.artifacts.policy import checks
-    from weft.artifacts.pull import look_up
-    from weft.artifacts.reference import parse_oci
-    from weft.artifacts.signature import Demand, check_signed
-    from weft.artifacts.store import Store
-
-    keys, more = tuple(map(read_public, key)), checks(policy)
-    if not keys and more is None:
-        raise UsageError("there is no key to check it with", cure="name one with --key KEY.pub, or a --policy")
     found: list[Signed] = []
-
-    async def check(subject: Any) -> None:
-        if more is not None:
-            await more(subject)
-        if keys:
-            found.extend(await check_signed(subject, Demand(keys, all_, identity, "--key")))
-
-    with network.settings(check) as settings:
-        looked = run(look_up(parse_oci(reference), Store(), settings))
+    with network.settings(_check(key, policy, identity, found, every=all_)) as settings:
+        looked = _looked_up(reference, settings)
     _told(looked, found, as_json=json)
     return 0
 
 
-def private_key(path: Path) -> PrivateKey:
-    """A key to sign with; its passphrase is asked for on a terminal."""
-    from weft.artifacts.keys import read_private
+def _check(keys: list[Path], policy: Path | None, identity: str, found: list[Signed], *, every: bool) -> Check:
+    """Checks an artifact by the policies and the keys; what signatures the keys made comes to ``found``."""
+    from weft.artifacts.keys import read_public
+    from weft.artifacts.policy import checks
+    from weft.artifacts.signature import Demand, check_signed
 
-    return read_private(path, _ask)
+    public, more = tuple(map(read_public, keys)), checks(policy)
+    if not public and more is None:
+        raise UsageError("there is no key to check it with", cure="name one with --key KEY.pub, or a --policy")
+
+    async def check(subject: Subject) -> None:
+        """Raises DeniedError for an artifact that is not signed as it must be."""
+        if more is not None:
+            await more(subject)
+        if public:
+            found.extend(await check_signed(subject, Demand(public, every, identity, "--key")))
+
+    return check
+
+
+def _looked_up(reference: str, settings: Settings) -> Looked:
+    from weft.artifacts.local import run
+    from weft.artifacts.pull import look_up
+    from weft.artifacts.reference import parse_oci
+    from weft.artifacts.store import Store
+
+    return run(look_up(parse_oci(reference), Store(), settings))
 
 
 def signed(
@@ -210,29 +178,3 @@ def _told(looked: Looked, found: list[Signed], *, as_json: bool) -> None:
 
 def _more(one: Signed) -> dict[str, object]:
     return {"optional": dict(one.optional)} if one.optional else {}
-
-
-def _new_passphrase(path: Path, *, asked: bool) -> str:
-    import os
-
-    from weft.artifacts.keys import PASSPHRASE
-
-    if secret := os.environ.get(PASSPHRASE, ""):
-        return secret
-    if not asked:
-        return ""
-    first = _ask(str(path))
-    if not first:
-        raise UsageError("there is nobody to ask for a passphrase", cure=f"set ${PASSPHRASE}, or run it on a terminal")
-    if _ask(f"{path}, once more") != first:
-        raise UsageError("the passphrases differ", cure="run it again")
-    return first
-
-
-def _ask(where: str) -> str | None:
-    """A passphrase, typed on the terminal; None where there is none."""
-    if not sys.stdin.isatty():
-        return None
-    from getpass import getpass
-
-    return getpass(f"passphrase of {where}: ")

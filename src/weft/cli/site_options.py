@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,26 +60,28 @@ class SiteOptions:
         return Joining(connect, tuple(self.listen), self.site, self.cert, timeout, self.access)
 
 
-@dataclass(frozen=True, slots=True)
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
 class Joins:
     """What ``weft run`` says of a site; it goes before what the pipeline's document says."""
 
-    connect: tuple[str, ...] = ()
-    listen: tuple[str, ...] = ()
+    connect: Endpoints = field(default_factory=list)
+    """Pipelines: a router whose site it shares its streams with, such as quic/edge:7447."""
+    listen: Endpoints = field(default_factory=list)
+    """Pipelines: where others may connect to, such as quic/0.0.0.0:7448."""
     site: str | None = None
+    """Pipelines: the site's name."""
     cert: Path | None = None
-    connect_timeout: str | None = None
+    """Pipelines: the certificate, a file from weft cert; $WEFT_CERT, or the one in this user's settings, by default."""
     access: Path | None = None
-
-    @property
-    def given(self) -> dict[str, object]:
-        """The options that were written, by their names."""
-        return {f"--{name.replace('_', '-')}": value for name, value in asdict(self).items() if value}
+    """Pipelines: rules for those who connect to --listen, a document as for weft router --access."""
+    connect_timeout: str | None = None
+    """Pipelines: give up with exit code 69 when there is no link after this time, such as 10s."""
 
     @property
     def section(self) -> dict[str, object] | None:
         """As a document's ``streams:``; None where nothing of it was written."""
-        written: dict[str, object] = {"connect": list(self.connect), "listen": list(self.listen), "site": self.site}
+        written: dict[str, object] = {"connect": self.connect, "listen": self.listen, "site": self.site}
         files = {"cert": self.cert, "access": self.access}
         written |= {name: str(file.absolute()) for name, file in files.items() if file is not None}
         return {key: value for key, value in written.items() if value} or None

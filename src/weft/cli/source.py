@@ -42,6 +42,8 @@ _PUBLISH = (
 _EXAMPLES = {
     "video": "weft source video hot-dog.mp4 --stream cam/1 --loop",
     "camera": "weft source camera rtsp://camera/live --stream cam/1",
+    "mqtt": "weft source mqtt mqtt://broker/factory/+/image --stream press",
+    "http": "weft source http http://camera/snapshot.jpg --stream gate --every 2s",
     "pictures": "weft source pictures belt --stream belt --loop",
     "pattern": "weft source pattern --stream cam/test --realtime",
     "lines": "weft source lines - --stream log",

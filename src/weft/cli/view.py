@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -48,11 +50,6 @@ def view(
         Print the address as JSON.
     """
     from weft.cli import logs
-    from weft.cli.absent import told_if_absent
-    from weft.cli.site_options import joined
-    from weft.cli.until import exit_code, signals
-    from weft.dashboard.app import serve_view
-    from weft.dashboard.view import View
     from weft.flow.metrics_server import parse_address
     from weft.stream.names import check_patterns
 
@@ -60,17 +57,25 @@ def view(
     wanted = [pattern, *patterns]
     check_patterns(wanted)
     parse_address(page)
+    return _show(wanted, page, options, lambda server: _tell(server, as_json=json, show=open_))
+
+
+def _show(wanted: Sequence[str], page: str, options: SiteOptions, tell: Callable[[PageServer], None]) -> int:
+    """Serve the page until a signal ends it; its exit code."""
+    from weft.cli.absent import told_if_absent
+    from weft.cli.site_options import joined
+    from weft.cli.until import exit_code, signals
+    from weft.dashboard.app import serve_view
+    from weft.dashboard.view import View
+
     with joined(options) as streams:
         subscription = streams.subscribe(wanted)
         shown = View(wanted, streams.known, lambda: _no_link(streams), lambda: subscription.counters)
-        server = serve_view(shown, page)
-        try:
-            _tell(server, as_json=json, show=open_)
+        with closing(serve_view(shown, page)) as server:
+            tell(server)
             with signals(subscription.close) as heard, told_if_absent(streams, wanted):
                 for frame in subscription:
                     shown.take(frame)
-        finally:
-            server.close()
     return exit_code(heard)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from weft.cli.consumer_options import Consuming
 from weft.cli.site_options import SiteOptions
+
+if TYPE_CHECKING:
+    from weft.stream.base import Subscription
 
 Switch = Annotated[bool, Parameter(negative="", show_default=False)]
 
@@ -44,28 +47,35 @@ def watch(
     from weft.cli.absent import told_if_absent
     from weft.cli.site_options import joined
     from weft.cli.until import exit_code, signals
-    from weft.media.sinks.console import ConsoleSink
-    from weft.media.sinks.jsonl import JsonlSink
     from weft.stream.base import SubscribeOptions
     from weft.stream.names import check_patterns
 
     logs.configure("warning", "text")
-    check_patterns([pattern, *patterns])
+    wanted = [pattern, *patterns]
+    check_patterns(wanted)
     taking = SubscribeOptions(consumer=consuming.options())
     with joined(options) as streams:
-        subscription = streams.subscribe([pattern, *patterns], taking)
-        sink = JsonlSink() if json else ConsoleSink()
-        with signals(subscription.close) as heard, told_if_absent(streams, [pattern, *patterns]):
-            left = count
-            while left != 0 and (found := subscription.receive()) is not None:
-                frame, mark = found
-                sink.write(frame)
-                if mark is not None:
-                    subscription.delivered(mark)
-                left = None if left is None else left - 1
+        subscription = streams.subscribe(wanted, taking)
+        with signals(subscription.close) as heard, told_if_absent(streams, wanted):
+            _print(subscription, count, as_json=json)
         subscription.close()
         _tell(subscription.counters)
     return exit_code(heard)
+
+
+def _print(subscription: Subscription, count: int | None, *, as_json: bool) -> None:
+    """Print so many frames, or all until it is closed."""
+    from weft.media.sinks.console import ConsoleSink
+    from weft.media.sinks.jsonl import JsonlSink
+
+    sink = JsonlSink() if as_json else ConsoleSink()
+    left = count
+    while left != 0 and (found := subscription.receive()) is not None:
+        frame, mark = found
+        sink.write(frame)
+        if mark is not None:
+            subscription.delivered(mark)
+        left = None if left is None else left - 1
 
 
 def _tell(counters: dict[str, int]) -> None:

@@ -85,9 +85,11 @@ class _LazyModels:
     """The process's models, imported only when a guest brings one: most never do."""
 
     def load(self, path: Path, options: ModelOptions = ModelOptions()) -> Model:
+        """A model's file. Raises as :class:`weft.nn.service.ModelService`."""
         return models().load(path, options)
 
     def load_bytes(self, parts: Sequence[bytes], options: ModelOptions = ModelOptions()) -> Model:
+        """A model's bytes, as a guest brings them. Raises as :class:`weft.nn.service.ModelService`."""
         return models().load_bytes(parts, options)
 
 

@@ -29,8 +29,8 @@ class StreamSource:
     """The frames of all streams that fit some patterns, each with its own stream's and source's name.
 
     It is live: the subscription's queue drops frames of live streams that nobody takes in time. Frames of reliable
-    streams wait with their publisher. One with a consumer's name drops nothing once it is taken: a frame of a durable
-    stream is delivered when all that follows from it is done.
+    streams wait with their publisher. One with a consumer's name, or a member of a group, drops nothing once it is
+    taken: a frame is delivered when all that follows from it is done, and until then no more are taken than fit.
 
     Args:
         streams: where they are shared.
@@ -55,7 +55,7 @@ class StreamSource:
         limit: int | None = None,
         without: Collection[str] = (),
     ) -> None:
-        self.live = consumer is None
+        self.live = consumer is None and group is None
         self.length = limit
         self._mark: Mark | None = None
         self._without = frozenset(without)

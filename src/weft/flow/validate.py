@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from weft.core import resources
 from weft.core.address import camera_address, present_devices
 from weft.core.errors import DocumentError, Problem, WeftError
-from weft.flow.build import STANDARD_STREAM
+from weft.flow.endpoint_options import STANDARD_STREAM
 
 if TYPE_CHECKING:
     from weft.spec.pipeline import PipelineSpec
@@ -93,7 +93,7 @@ def _site_problems(spec: PipelineSpec) -> Iterator[Problem]:
 
 
 def _function_problems(spec: PipelineSpec, name: str) -> Iterator[Problem]:
-    from weft.flow.build import state_path
+    from weft.flow.function_nodes import state_path
     from weft.flow.functions import models
     from weft.flow.state_admin import check_state
 

@@ -79,6 +79,8 @@ SOURCES: Registry[Source] = Registry(
     {
         "video": "weft.media.sources.video:VideoSource",
         "camera": "weft.media.sources.camera:CameraSource",
+        "mqtt": "weft.media.sources.mqtt:MqttSource",
+        "http": "weft.media.sources.http:HttpSource",
         "pictures": "weft.media.sources.pictures:PicturesSource",
         "pattern": "weft.media.sources.pattern:PatternSource",
         "lines": "weft.media.sources.lines:LinesSource",

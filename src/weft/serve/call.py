@@ -146,9 +146,13 @@ class Call:
         self.taken += size
         self._complete = not message.get("more_body", False)
         self._check_size(self.taken)
+        self.hold(size)
+        return message
+
+    def hold(self, size: int) -> None:
+        """Count some bytes made of the body, until the call has ended. BusyError where there is no room for them."""
         self.services.room.take(size)
         self._held += size
-        return message
 
     async def body(self, *, aligned_at: int = 0) -> memoryview:
         """The whole body. Raises as :meth:`receive`, and ClientGoneError.
@@ -163,7 +167,7 @@ class Call:
             pieces.append(message.get("body", b""))
         if len(pieces) == 1:
             return memoryview(pieces[0])
-        return _laid(pieces, self.taken, aligned_at)
+        return _laid(pieces, sum(map(len, pieces)), aligned_at)
 
     async def until_gone(self) -> None:
         """Returns once the client went away. To be called when the body is there, and cancelled with the answer."""

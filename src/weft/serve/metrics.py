@@ -48,6 +48,10 @@ MEMORY_LIMIT = Metric("weft_serve_models_limit_bytes", "gauge", "The budget they
 CALLERS = Metric("weft_serve_callers", "gauge", "Callers that are remembered.")
 KEY_FETCHES = Metric("weft_serve_jwks_fetches_total", "counter", "How often issuers' keys were fetched.", ("outcome",))
 
+ACCESS_RELOADS = Metric(
+    "weft_serve_access_reloads_total", "counter", "How often the access document was read again.", ("outcome",)
+)
+
 METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
 """All of them, in the order in which they are declared."""
 
@@ -103,6 +107,8 @@ def _of_access(services: Services) -> Iterator[Sample]:
     from weft.serve.access.documented import DocumentAccess
 
     if isinstance(services.access, DocumentAccess):
+        for outcome in ("loaded", "refused"):
+            yield Sample(ACCESS_RELOADS, (outcome,), services.access.reloads[outcome])
         yield Sample(CALLERS, (), services.access.callers)
         fetches, failures = services.access.fetches
         yield Sample(KEY_FETCHES, ("fetched",), fetches - failures)

@@ -74,7 +74,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self.transport.is_closing():
             return
-        if not self._in_headers:
+        if not self._in_headers and not self._between_requests:
             self._watch_body(len(data))
             return
         if self._header_bytes > self._limits.max_header:
@@ -113,6 +113,11 @@ class LimitedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """What came is no HTTP."""
         self._refuse(400, "bad_http", "this is no HTTP request")
+
+    @property
+    def _between_requests(self) -> bool:
+        """Whether what came are line ends before a request: they end the connection's idle time, so they begin one."""
+        return self.cycle is not None and self.cycle.response_complete
 
     def _wait_for_headers(self) -> None:
         self._timer = self.loop.call_later(self._limits.header_timeout_s, self._headers_late)

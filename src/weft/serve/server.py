@@ -109,10 +109,11 @@ class Server:
             serving = asyncio.create_task(http.serve([self._socket]))
             await asyncio.wait([serving, asyncio.create_task(self._stop.wait())], return_when=asyncio.FIRST_COMPLETED)
             self.services.stopping = True
+            until = monotonic() + drain_s
             http.end()
             await asyncio.gather(serving, *(face.stop(self.services, drain_s) for face in opened))
             opened.clear()
-            await asyncio.to_thread(self.services.models.close, drain_s)
+            await asyncio.to_thread(self.services.models.close, max(until - monotonic(), 0.0))
         finally:
             for face in opened:
                 await face.stop(self.services, 0.0)
@@ -133,15 +134,18 @@ class _Http(uvicorn.Server):
         self._ending.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and tell that it does."""
         await super().startup(sockets)
         self._told.set_result(None)
 
     async def main_loop(self) -> None:
+        """Until the end is asked for."""
         while not await self.on_tick(0):  # sets the date of answers
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), _TICK_S)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take nothing more, finish what was taken within the time for that, and cut off the rest."""
         for listener in (*self.servers, *(sockets or ())):
             listener.close()
         state = self.server_state

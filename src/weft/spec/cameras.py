@@ -24,7 +24,10 @@ Device = Annotated[Text, AfterValidator(_device)]
 
 
 class CameraRetry(Part):
-    """How a camera that is gone is tried again. The wait doubles with each try that fails; chance takes off a share."""
+    """How a camera or a server that is gone is tried again.
+
+    The wait doubles with each try that fails; chance takes off a share.
+    """
 
     first: Duration = Field(default=0.5, description="The wait before the first try.")
     most: Duration = Field(default=30.0, description="The longest wait.")

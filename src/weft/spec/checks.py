@@ -10,6 +10,7 @@ from typing import Any, TypeGuard
 from weft.core.errors import NotFoundError
 from weft.core.remote import is_remote
 from weft.core.resources import SHIPPED, module
+from weft.core.servers import OWN_FILES
 from weft.core.streams import overlap
 from weft.core.suggest import did_you_mean, meant_file
 from weft.spec.document import Mistake
@@ -172,6 +173,8 @@ def check_files(folder: Path, where: str = "") -> Any:
             pattern = source.get("type") == "pictures" and isinstance(written, str) and any(c in written for c in "*?[")
             if source.get("type") in ("video", "pictures", "lines", "recording") and not pattern:
                 yield from check_file(folder, ("sources", name, "path"), written)
+            for key in OWN_FILES:
+                yield from check_file(folder, ("sources", name, key), source.get(key))
         for name, function in section(document, "functions"):
             yield from _function_files(folder, ("functions", name), function)
         yield from _overwritten(folder, where, document)
@@ -203,7 +206,7 @@ def _overwritten(folder: Path, where: str, document: Mapping[str, Any]) -> Itera
 def _read_files(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, source in section(document, "sources"):
         yield f"'{name}'", source.get("path")
-        yield f"'{name}'", source.get("device")
+        yield from ((f"'{name}'", source.get(key)) for key in ("device", *OWN_FILES))
     for name, function in section(document, "functions"):
         yield from ((f"'{name}'", function[form]) for form in FORMS if form in function)
         models = function.get("models")

@@ -8,6 +8,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from weft.spec.cameras import CameraOptions
 from weft.spec.delivery import DELIVERY, KEEP, LATEST, SCOPE, SPOOL, ConsumerName, Delivery, GroupName, Scope, SpoolUse
+from weft.spec.remotes import HttpOptions, MqttOptions
 from weft.spec.values import AsTuple, FilePath, Part, PictureSize, StreamName, StreamPattern, mistake
 
 Overflow = Literal["block", "drop_oldest", "drop_newest"]
@@ -40,6 +41,12 @@ class LiveQueue(Queue):
         description="What happens when the queue is full: `drop_oldest` keeps the newest frames, `drop_newest` the "
         "ones that wait, `block` makes the source wait, which for a camera means that its decoder drops the oldest.",
     )
+
+
+class MessageQueue(LiveQueue):
+    """Where messages wait as they come. It holds more than a camera's queue: they come in bunches."""
+
+    size: int = Field(default=256, ge=1, le=65_536, description="How many frames may wait.")
 
 
 class StreamQueue(Part):
@@ -83,6 +90,28 @@ class CameraSource(SourceBase, CameraOptions):
     limit: int | None = Field(default=None, ge=1, description=_LIMIT)
     encoding: Encoding = Field(default="jpeg", description=_ENCODING)
     queue: LiveQueue = Field(default_factory=LiveQueue, description="Where frames wait as they arrive.")
+
+
+class MqttSource(SourceBase, MqttOptions):
+    """The messages of an MQTT broker, one frame each, as they are. It is live: what nobody takes in time is dropped.
+
+    A broker that is not there, or goes, is tried again and again. The header `topic` tells where a message was.
+    """
+
+    type: Literal["mqtt"] = Field(description="`mqtt`, messages.")
+    limit: int | None = Field(default=None, ge=1, description=_LIMIT)
+    queue: MessageQueue = Field(default_factory=MessageQueue, description="Where messages wait as they come.")
+
+
+class HttpSource(SourceBase, HttpOptions):
+    """What a web server answers when it is asked again and again, such as a snapshot: one frame for each new body.
+
+    It is live. A server that is not there, or answers with an error, is tried again with growing pauses.
+    """
+
+    type: Literal["http"] = Field(description="`http`, answers.")
+    limit: int | None = Field(default=None, ge=1, description=_LIMIT)
+    queue: LiveQueue = Field(default_factory=LiveQueue, description="Where frames wait as they come.")
 
 
 class PicturesSource(SourceBase):
@@ -240,6 +269,8 @@ def type_tag(value: Any) -> str | None:
 Source = Annotated[
     Annotated[VideoSource, Tag("<video>")]
     | Annotated[CameraSource, Tag("<camera>")]
+    | Annotated[MqttSource, Tag("<mqtt>")]
+    | Annotated[HttpSource, Tag("<http>")]
     | Annotated[PicturesSource, Tag("<pictures>")]
     | Annotated[PatternSource, Tag("<pattern>")]
     | Annotated[LinesSource, Tag("<lines>")]

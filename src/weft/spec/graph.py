@@ -20,6 +20,8 @@ Kind = Literal["sources", "functions", "sinks"]
 MAX_STAGES = 128
 MANY = {"stream": "pattern", "recording": "streams"}
 """The types of sources that emit to streams others named, and the key that says which."""
+LIVE = ("camera", "mqtt", "http")
+"""The types of sources whose frames may always be dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +182,7 @@ def _sources(document: Mapping[str, Any]) -> Iterator[Stage]:
             continue
         stream = stage.get("stream")
         named = stream is None or _is_name(stream)
-        live = stage.get("type") == "camera" or (stage.get("type") == "pattern" and stage.get("realtime") is True)
+        live = stage.get("type") in LIVE or (stage.get("type") == "pattern" and stage.get("realtime") is True)
         default = "drop_oldest" if live else "block"
         outputs = (name if stream is None else stream,) if named else ()
         yield Stage("sources", name, (), outputs, None, live, _overflow(stage, default), named)

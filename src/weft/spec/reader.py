@@ -181,6 +181,7 @@ class _Walk:
         self.open: set[int] = set()
 
     def document(self, root: yaml.Node | None) -> Parsed:
+        """A whole document: its data, lines and problems."""
         if root is None:
             return _failed("is empty", 0)
         self.parsed.data = self.value(root, ())
@@ -189,6 +190,7 @@ class _Walk:
         return self.parsed
 
     def value(self, node: yaml.Node, path: Path) -> Any:
+        """Any node's value; None where there are too many or it is wrong."""
         self.count += 1
         if self.count > MAX_VALUES:
             return None
@@ -203,11 +205,13 @@ class _Walk:
         return made
 
     def sequence(self, node: yaml.Node, path: Path) -> Any:
+        """A list."""
         if node.tag != _TAG + "seq":
             return self.unknown_tag(node, path)
         return [self.value(child, (*path, index)) for index, child in enumerate(node.value)]
 
     def mapping(self, node: yaml.MappingNode, path: Path) -> Any:
+        """A dict; what ``<<`` merges goes behind the keys that are written out."""
         if node.tag != _TAG + "map":
             return self.unknown_tag(node, path)
         made: dict[str, Any] = {}
@@ -222,6 +226,7 @@ class _Walk:
         return made
 
     def entry(self, made: dict[str, Any], key: yaml.Node, child: yaml.Node, path: Path) -> None:
+        """A key and its value, into ``made``."""
         line = key.start_mark.line + 1
         if not isinstance(key, yaml.ScalarNode) or not key.value or _SURROGATE.search(key.value):
             self.parsed.problems.append(Problem(show_path(path), "has a key that is no text", line, "give it a name"))
@@ -236,6 +241,7 @@ class _Walk:
         made[key.value] = self.value(child, here)
 
     def merge(self, made: dict[str, Any], source: yaml.Node, path: Path) -> None:
+        """What ``<<`` names, into ``made``, where it has no such key."""
         if not isinstance(source, yaml.MappingNode):
             self.parsed.problems.append(self.parsed.problem(path, "merges (<<) something that is no mapping"))
             return
@@ -244,6 +250,7 @@ class _Walk:
             made.update({key: value for key, value in values.items() if key not in made})
 
     def scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
+        """A text, number, truth value or None."""
         text = str(node.value)
         if _SURROGATE.search(text):
             return self.broken(path, "has half a character (a lone surrogate)", "remove it")
@@ -255,10 +262,12 @@ class _Walk:
             return self.broken(path, f"'{text[:40]}' is no {node.tag.removeprefix(_TAG)}")
 
     def unknown_tag(self, node: yaml.Node, path: Path) -> None:
+        """Note a tag that is none of YAML's own."""
         tag = node.tag.replace(_TAG, "!!")
         self.broken(path, f"has the tag {tag}, which is not allowed here", "leave the tag out")
 
     def broken(self, path: Path, message: str, cure: str = "") -> None:
+        """Note a problem at a place that has no value then."""
         self.parsed.broken.add(path)
         self.parsed.problems.append(self.parsed.problem(path, message, cure))
 

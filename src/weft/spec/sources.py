@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -10,8 +10,12 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from weft.core.units import format_duration, format_size
 from weft.spec.endpoints import Source
 from weft.spec.graph import MANY
+from weft.spec.values import Duration, Size
+
+_UNITS: tuple[tuple[Any, Callable[[Any], str]], ...] = ((Duration, format_duration), (Size, format_size))
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,7 @@ class Option:
         kind: str, int, float, bool or a Literal.
         about: what it means.
         required: it has no default.
-        default: None where there is none; a picture size as it is written.
+        default: None where there is none; a picture size, a duration and a size of bytes as they are written.
     """
 
     name: str
@@ -66,14 +70,23 @@ def _name(model: type[BaseModel]) -> str:
 
 def _options(model: type[BaseModel]) -> Iterator[Option]:
     for name, field in model.model_fields.items():
-        kind = _kind(field.annotation)
+        kind = str if _unit(field) else _kind(field.annotation)
         if kind is not None and name not in ("type", "stream"):
             about = (field.description or "").replace("`", "")
             yield Option(name, kind, about, field.is_required(), _default(field))
 
 
+def _unit(field: FieldInfo) -> Callable[[Any], str] | None:
+    """How a duration or a size is written with its unit; None for what has none."""
+    marks = [*field.metadata, *(mark for part in get_args(field.annotation) for mark in get_args(part)[1:])]
+    return next((write for kind, write in _UNITS if get_args(kind)[1] in marks), None)
+
+
 def _default(field: FieldInfo) -> Any:
     value = None if field.is_required() else field.get_default(call_default_factory=True, validated_data={})
+    write = _unit(field)
+    if write is not None and value is not None:
+        return write(value).replace(" ", "").replace(".0", "")
     return "x".join(map(str, value)) if isinstance(value, tuple) else value
 
 

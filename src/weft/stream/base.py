@@ -29,7 +29,7 @@ MAX_PAYLOAD = 64 * 2**20
 
 ASK_TIMEOUT_S = 10.0
 
-AGAIN = "again"
+AGAIN_HEADER = "again"
 """The header of a frame that may have been delivered to this consumer before."""
 
 _GROUP = re.compile(r"\w[\w.-]{0,99}")
@@ -322,6 +322,6 @@ def marked(frame: Frame) -> Frame:
         source=frame.source,
         sequence=frame.sequence,
         time_ns=frame.time_ns,
-        headers={**frame.headers, AGAIN: "true"},
+        headers={**frame.headers, AGAIN_HEADER: "true"},
         picture=frame.picture,
     )

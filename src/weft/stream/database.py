@@ -26,7 +26,7 @@ log = logging.getLogger("weft.stream")
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FileKind:
     """A kind of file.
 
     Attributes:
@@ -42,7 +42,7 @@ class Kind:
     checks: tuple[str, ...]
 
 
-def open_database(path: Path, kind: Kind) -> sqlite3.Connection:
+def open_database(path: Path, kind: FileKind) -> sqlite3.Connection:
     """A connection to a file of this kind, for this process alone; any thread may use it, one at a time.
 
     The file is made where there is none. One that is broken, or is no such file, is renamed, which is told, and a new
@@ -64,7 +64,7 @@ def open_database(path: Path, kind: Kind) -> sqlite3.Connection:
         raise told(error, path, kind) from error
 
 
-def told(error: Exception, path: Path, kind: Kind) -> WeftError:
+def told(error: Exception, path: Path, kind: FileKind) -> WeftError:
     """An error of SQLite's or the system's as one of Weft's."""
     code = _code(error)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
@@ -89,7 +89,7 @@ def boot() -> str:
         return ""
 
 
-def _opened(path: Path, kind: Kind) -> sqlite3.Connection:
+def _opened(path: Path, kind: FileKind) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_S)
     try:
         _prepare(connection, path, kind)
@@ -99,7 +99,7 @@ def _opened(path: Path, kind: Kind) -> sqlite3.Connection:
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, kind: Kind) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path, kind: FileKind) -> None:
     connection.execute(f"PRAGMA page_size = {PAGE}")
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     connection.execute("PRAGMA journal_mode = WAL")
@@ -131,7 +131,7 @@ def _code(error: Exception) -> int:
     return int(getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
 
 
-def _set_aside(path: Path, kind: Kind) -> None:
+def _set_aside(path: Path, kind: FileKind) -> None:
     aside = path.with_name(f"{path.name}.broken-{now_ns() // 10**9}")
     for end in BESIDE:
         with suppress(FileNotFoundError):

@@ -266,13 +266,15 @@ class LocalStreams:
             receiver.gone(gap.publisher)
             return
         for number, frame in memory.between(gap.first, gap.last):
-            receiver.again([frame], gap.publisher, number)
+            receiver.take_asked([frame], gap.publisher, number)
         receiver.answered(gap, memory.kept_from(gap.first))
 
     def forget(self, ident: int) -> None:
         """A publisher was closed; those who read slowly may still ask for what it sent."""
         with self._lock:
             publisher = self._publishers.pop(ident, None)
+            if publisher is not None and all(other.stream != publisher.stream for other in self._publishers.values()):
+                self._states.pop(publisher.stream, None)
             if publisher is not None and publisher.flags & RELIABLE and not publisher.flags & DURABLE:
                 self._past.append(ident)
             while len(self._past) > MAX_PAST:

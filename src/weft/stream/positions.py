@@ -12,14 +12,14 @@ from weft.core.clock import now_ns
 from weft.core.errors import OutputError
 from weft.core.paths import state_dir
 from weft.stream.base import Consumer, Mark
-from weft.stream.database import Kind, open_database, told
+from weft.stream.database import FileKind, open_database, told
 
 MAX_POSITIONS = 4096
 """Publishers whose position is kept; beyond that the one that was not heard of for longest is forgotten."""
 
 log = logging.getLogger("weft.stream")
 
-POSITIONS = Kind(
+POSITIONS = FileKind(
     "consumer's position",
     0x57434F31,
     (

@@ -114,7 +114,7 @@ class Receiver:
         if publisher not in known:
             self.take(frame, publisher, number, flags)
 
-    def again(self, frames: Sequence[Frame], publisher: int, first: int) -> None:
+    def take_asked(self, frames: Sequence[Frame], publisher: int, first: int) -> None:
         """Frames that were asked for; their numbers follow each other."""
         with self._lock:
             if frames and (peer := self._peers.get(publisher)) is not None and peer.stream == frames[0].stream:

@@ -22,7 +22,7 @@ from weft.core.errors import OutputError
 from weft.core.paths import state_dir
 from weft.core.units import format_size
 from weft.stream.base import SpoolOptions
-from weft.stream.database import Kind, boot, is_broken, open_database, told
+from weft.stream.database import FileKind, boot, is_broken, open_database, told
 
 RESERVED = 1024
 """Numbers that are set aside at once, on disk for good: after a power cut none is given out a second time."""
@@ -30,7 +30,7 @@ RESERVED = 1024
 OVERHEAD = 64
 """Bytes that a message takes beside its header and payload, about."""
 
-SPOOL = Kind(
+SPOOL = FileKind(
     "spool",
     0x57534C31,
     (

@@ -132,11 +132,12 @@ class Taking:
     def get(self, timeout: float | None = None) -> Frame | None:
         """The next frame; None when none comes in time, or it was closed. The one before it is done."""
         self.deliver_last()
-        found = self.receive(timeout)
-        if found is None:
-            return None
-        frame, self._last = found
-        return frame
+        with self._changed:
+            found = self.receive(timeout)
+            if found is None:
+                return None
+            frame, self._last = found
+            return frame
 
     def receive(self, timeout: float | None = None) -> tuple[Frame, Mark] | None:
         """As :meth:`get`, for those who say themselves when a frame is :meth:`delivered`."""
@@ -164,15 +165,22 @@ class Taking:
 
     def deliver_last(self) -> None:
         """What :meth:`get` gave is done."""
-        if self._last is not None:
-            self.delivered(self._last)
-            self._last = None
+        with self._changed:
+            last, self._last = self._last, None
+            if last is not None:
+                self.delivered(last)
 
     def close(self) -> None:
-        """Give back what waits: others get it. What the reader has can still be done."""
+        """Give back what waits, and what :meth:`get` gave last: others get it.
+
+        What the reader has to say itself that it is :meth:`delivered` can still be done.
+        """
         with self._changed:
             self._open = False
             self._queue.clear()
+            if self._last is not None:
+                self._out.discard(self._last)
+                self._last = None
             for publisher, peer in self._peers.items():
                 back = [number for number in peer.hand if (publisher, number) not in self._out]
                 for number in back:

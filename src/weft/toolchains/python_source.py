@@ -78,6 +78,7 @@ class _Reader:
         self._bytes = 0
 
     def read(self) -> PythonSource:
+        """The file and all it imports from its folder, as text."""
         while self._left:
             name = self._left.pop()
             if name not in self._files:

@@ -12,8 +12,9 @@ from weft.core.frame import Frame
 from weft.core.limits import CAPABILITIES
 from weft.core.protocols import Terminal
 from weft.core.suggest import did_you_mean
-from weft.wasm.abi.base import Abi, Guest
+from weft.wasm.abi.base import Abi
 from weft.wasm.abi.detect import choose, choose_for_component
+from weft.wasm.abi.guest import Guest
 from weft.wasm.http.counters import HttpCounters
 from weft.wasm.program import Program, Settings
 from weft.wasm.source import LoadedComponent, LoadedModule, load

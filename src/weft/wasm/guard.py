@@ -81,10 +81,10 @@ def refusal_of(error: Exception) -> Refusal:
     if isinstance(error, Refusal):
         return error
     if isinstance(error, WeftError):
-        return Refusal(kind_of(error), error.what, error.cure)
+        return Refusal(_kind_of(error), error.what, error.cure)
     return Refusal("failed", f"{type(error).__name__}: {error}")
 
 
-def kind_of(error: WeftError) -> Kind:
+def _kind_of(error: WeftError) -> Kind:
     """The kind of refusal that an error of the layers below amounts to."""
     return next((kind for cls, kind in _KINDS if isinstance(error, cls)), "failed")

@@ -136,7 +136,8 @@ class Instance:
 
     def expired(self) -> bool:
         """True when the guest must end now."""
-        self.fatal = self.fatal or self.program.switch.reason
+        if (reason := self.program.switch.reason) is not None:
+            self.fatal = self.fatal or reason
         return self.fatal is not None or time.monotonic() >= self._deadline
 
     def seconds_left(self) -> float:
@@ -209,7 +210,8 @@ class Instance:
         self.limit = limit
         self._deadline = time.monotonic() + faults.seconds(self.settings.limits, limit)
         watchdog.watch(self, self._deadline)
-        self.fatal = self.fatal or self.program.switch.reason
+        if (reason := self.program.switch.reason) is not None:
+            self.fatal = self.fatal or reason
         try:
             result = function(*args) if self.fatal is None else None
         except (wasmtime.WasmtimeError, wasmtime.Trap) as error:

@@ -16,7 +16,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from weft.core.errors import WeftError
-from weft.wasm.guard import Refusal, kind_of
+from weft.wasm.guard import Refusal, refusal_of
 
 if TYPE_CHECKING:
     from weft.wasm.output import GuestLog
@@ -169,7 +169,7 @@ class GuestState:
                 return result
             except WeftError as error:
                 self.counters.state_refused += 1
-                raise Refusal(kind_of(error), error.what, error.cure) from error
+                raise refusal_of(error) from error
             except Refusal:
                 self.counters.state_refused += 1
                 raise

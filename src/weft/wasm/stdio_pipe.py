@@ -11,6 +11,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from weft.core.errors import UnavailableError
+
 PIPE_SIZE = 1 << 20
 """Bytes of the pipe to the guest; what fits crosses in one write."""
 
@@ -25,12 +27,16 @@ class Pipe:
     """
 
     def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="weft-")) / "stdin"
-        os.mkfifo(self.path, 0o600)
-        self._reader = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
-        self._writer = os.open(self.path, os.O_WRONLY | os.O_NONBLOCK)
-        with suppress(OSError, AttributeError):  # not every system lets a pipe grow
-            fcntl.fcntl(self._writer, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+        """Raises UnavailableError, with nothing left behind, where the system has no room for one."""
+        self._reader = self._writer = -1
+        try:
+            self.path = Path(tempfile.mkdtemp(prefix="weft-")) / "stdin"
+            self._open()
+        except OSError as error:
+            raise UnavailableError(
+                f"cannot make a pipe to the guest: {error.strerror}",
+                cure="make room for temporary files (TMPDIR), or allow more open files (ulimit -n)",
+            ) from error
 
     def guest_reads(self) -> None:
         """The guest holds the only reading end from here on, so that its end shows as a broken pipe."""
@@ -60,7 +66,25 @@ class Pipe:
         """Leave nothing behind on disk."""
         with suppress(OSError):
             self.path.unlink()
+        with suppress(OSError):
             self.path.parent.rmdir()
+
+    def give_up(self) -> None:
+        """There will be no guest."""
+        self.guest_reads()
+        self.end()
+        self.remove()
+
+    def _open(self) -> None:
+        try:
+            os.mkfifo(self.path, 0o600)
+            self._reader = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
+            self._writer = os.open(self.path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            self.give_up()
+            raise
+        with suppress(OSError, AttributeError):  # not every system lets a pipe grow
+            fcntl.fcntl(self._writer, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
 
     def _wait_writable(self, deadline: float, alive: Callable[[], bool]) -> bool:
         poller = select.poll()

@@ -11,10 +11,9 @@ from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from weft.core.errors import WeftError
 from weft.core.text import visible
 from weft.core.units import format_duration
-from weft.wasm.guard import Kind, Refusal, guarded, kind_of
+from weft.wasm.guard import Kind, guarded, refusal_of
 from weft.wasm.native import Stop
 from weft.wasm.trace_words import Plan
 
@@ -113,14 +112,9 @@ class _Traced:
     def _watched(self, *args: int) -> int | None:
         try:
             return self._method(*args)
-        except Refusal as refusal:
-            self._refused = refusal_words(refusal.kind, refusal.reason, refusal.cure)
-            raise
-        except WeftError as error:
-            self._refused = refusal_words(kind_of(error), error.what, error.cure)
-            raise
         except Exception as error:
-            self._refused = refusal_words("failed", f"{type(error).__name__}: {error}")
+            refusal = refusal_of(error)
+            self._refused = refusal_words(refusal.kind, refusal.reason, refusal.cure)
             raise
 
     def _came(self, args: tuple[int, ...], result: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,10 +11,10 @@ import pytest
 
 from tests.wasm.foreign.conftest import Foreign
 from tests.wasm.foreign.test_wasmedge import best_five
-from tests.wasm.harness import Driven, models
-from weft.core.errors import GuestFailed, GuestTrap, ModuleError, TimeLimitError, UsageError
+from tests.wasm.harness import Driven, Probe, models
+from weft.core.errors import GuestFailed, GuestTrap, ModuleError, OutputLimitError, TimeLimitError, UsageError
 from weft.core.frame import Frame
-from weft.core.limits import Limits
+from weft.core.limits import MIB, Limits
 
 Drive = Callable[..., Driven]
 Wat = Callable[..., Path]
@@ -161,6 +162,47 @@ def test_the_calls_of_one_frame_share_its_time(wat: Wat, drive: Drive) -> None:
         (i32.store (i32.const 2056) (i32.const 1)) (i32.const 1024))"""
     with pytest.raises(TimeLimitError, match="ran longer than its"):
         drive(wat(f"(module {records})"), limits=Limits(time=0.05))(b"x")
+
+
+def test_an_error_leaves_nothing_behind_in_the_guest(wat: Wat, drive: Drive) -> None:
+    """Its error is the number of pieces that are held when it is called: the list of parameters, and the one."""
+    step = "(global.set $held (i32.{} (global.get $held) (i32.const 1)))"
+    counts = f"""{MEMORY} (global $held (mut i32) (i32.const 0))
+      (func (export "allocate") (param i32) (result i32) {step.format("add")}
+        (i32.mul (global.get $held) (i32.const 64)))
+      (func (export "deallocate") (param i32 i32) {step.format("sub")})
+      (func (export "f") (param i32 i32) (result i32)
+        (i32.store8 (i32.const 2048) (i32.add (i32.const 48) (global.get $held))) {step.format("add")}
+        (i32.store8 (i32.const 1024) (i32.const 1)) (i32.store (i32.const 1025) (i32.const 2048))
+        (i32.store (i32.const 1029) (i32.const 1)) (i32.const 1024))"""
+    function = drive(wat(f"(module {counts})"))
+    for _ in range(3):
+        with pytest.raises(GuestFailed, match=r"f returned an error: 2$"):
+            function(b"x")
+
+
+MANY_RESULTS = 100
+
+
+def test_results_that_overlap_are_refused_before_they_are_copied(wat: Wat, drive: Drive) -> None:
+    """A guest of one page names it a hundred times."""
+    records = f"""{WASMEDGE} (func (export "f") (param i32 i32) (result i32) (local $i i32)
+        (loop (i32.store (i32.add (i32.const 2052) (i32.mul (local.get $i) (i32.const 12))) (i32.const 31))
+          (i32.store (i32.add (i32.const 2056) (i32.mul (local.get $i) (i32.const 12))) (i32.const 65536))
+          (local.set $i (i32.add (local.get $i) (i32.const 1)))
+          (br_if 0 (i32.lt_u (local.get $i) (i32.const {MANY_RESULTS}))))
+        (i32.store (i32.const 1025) (i32.const 2048)) (i32.store (i32.const 1029) (i32.const {MANY_RESULTS}))
+        (i32.const 1024))"""
+    with pytest.raises(OutputLimitError, match=r"emitted 6\.2 MiB for one frame, and may 1\.0 MiB") as caught:
+        drive(wat(f"(module {records})"), limits=Limits(output=MIB))(b"x")
+    assert caught.value.cure == "raise limits.output"
+
+
+def test_results_that_are_told_may_not_overlap_into_too_much_either(probe: Callable[..., Probe]) -> None:
+    made = probe("wasmedge-bindgen", limits=Limits(output=MIB))
+    at = made.put(struct.pack("<III", 0, 31, 65536) * MANY_RESULTS)
+    with pytest.raises(OutputLimitError, match=r"emitted 6\.2 MiB for one frame, and may 1\.0 MiB"):
+        made.return_result(at, MANY_RESULTS)
 
 
 def test_a_module_may_need_its_start(wat: Wat, drive: Drive) -> None:

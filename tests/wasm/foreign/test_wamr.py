@@ -13,7 +13,7 @@ from tests.nn.tiny import onnx_identity, tflite_identity
 from tests.wasm.foreign.conftest import Foreign
 from tests.wasm.harness import Driven, Probe, models
 from weft.core.errors import GuestExit
-from weft.core.limits import Grants
+from weft.core.limits import MIB, Grants, Limits
 
 Drive = Callable[..., Driven]
 DIGITS = tuple(f"images/mnist/{digit}.png" for digit in range(10))
@@ -43,9 +43,9 @@ def test_what_was_not_granted_is_refused(foreign: Foreign, drive: Drive, grants:
     assert "--allow nn.load" in caught.value.cure
 
 
-def ready(probe, model: bytes) -> Probe:
+def ready(probe, model: bytes, limits: Limits = Limits()) -> Probe:
     """A probe with context 0 of a model."""
-    made: Probe = probe("wasi_nn", grants=Grants(allow=frozenset({"nn.load"})))
+    made: Probe = probe("wasi_nn", grants=Grants(allow=frozenset({"nn.load"})), limits=limits)
     parts = made.put(struct.pack("<II", made.put(model), len(model)))
     out = made.put(bytes(4))
     assert made.load(made.put(struct.pack("<II", parts, 1)), 4, 0, out) == 0
@@ -57,6 +57,15 @@ def tensor(probe: Probe, values: np.ndarray, kind: int, dims: tuple[int, ...] | 
     sides = dims if dims is not None else values.shape
     shape = probe.put(struct.pack("<II", probe.put(struct.pack(f"<{len(sides)}I", *sides)), len(sides)))
     return probe.put(struct.pack("<III", shape, kind, probe.put(values.tobytes())))
+
+
+def test_inputs_of_all_contexts_together_are_bounded(probe) -> None:
+    made = ready(probe, tflite_identity("f32", [1, 300_000]), Limits(memory=4 * MIB))
+    given, out = tensor(made, np.zeros((1, 300_000), np.float32), 1), made.put(bytes(4))
+    assert [made.init_execution_context(0, out) for _ in range(3)] == [0, 0, 0]
+    assert [made.set_input(context, 0, given) for context in range(4)] == [0, 0, 0, 7]
+    assert "limits.memory" in made.instance.notes[-1]
+    assert made.set_input(2, 0, given) == 0  # in the place of the last one
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tests.nn.tiny import saved_model, tensorflow_graph, tflite_identity
 from tests.wasm.foreign.conftest import Foreign
 from tests.wasm.harness import Driven, Probe, models
 from weft.core.errors import GuestExit
-from weft.core.limits import Grants, Limits
+from weft.core.limits import MIB, Grants, Limits
 from weft.core.tensor import Tensor
 from weft.wasm.host.wasmedge_resize import resize_aligned
 
@@ -126,6 +126,18 @@ def test_sessions_are_bounded(lite: Probe, graph: Probe) -> None:
     assert "limits.handles" in lite.instance.notes[-1]
     at, out = graph.put(tensorflow_graph()), graph.put(bytes(4))
     assert [graph.create_session(at, len(tensorflow_graph()), out) for _ in range(4)] == [0, 0, 0, 5]
+
+
+def test_inputs_of_all_sessions_together_are_bounded(probe) -> None:
+    lite = probe("wasmedge_tensorflowlite", grants=OWN, limits=Limits(memory=4 * MIB))
+    model, size = tflite_identity("f32", [1, 300_000]), 1_200_000
+    at, data, out = lite.put(model), lite.put(bytes(size)), lite.put(bytes(4))
+    assert [lite.create_session(at, len(model), out) for _ in range(4)] == [0] * 4
+    assert [lite.append_input(number, *lite.text("x"), data, size) for number in range(4)] == [0, 0, 0, 5]
+    assert "limits.memory" in lite.instance.notes[-1]
+    assert lite.append_input(2, *lite.text("x"), data, size) == 0  # in the place of the last one
+    assert lite.delete_session(0) == 0
+    assert lite.append_input(3, *lite.text("x"), data, size) == 0
 
 
 def test_each_interface_takes_its_own_models(lite: Probe, graph: Probe) -> None:

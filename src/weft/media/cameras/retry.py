@@ -1,8 +1,10 @@
-"""How long to wait before a camera is tried again."""
+"""How long to wait before a camera or a server is tried again."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 from weft.core.errors import UsageError
 
@@ -42,3 +44,14 @@ class Retry:
     def exhausted(self, failures: int) -> bool:
         """Whether so many failures in a row are the end."""
         return self.attempts is not None and failures > self.attempts
+
+
+def retry_of(written: Retry | Mapping[str, Any] | None) -> Retry:
+    """From a document's mapping. Raises UsageError for keys that are none."""
+    if isinstance(written, Retry):
+        return written
+    try:
+        return Retry(**(written or {}))
+    except TypeError:
+        keys = ", ".join(field.name for field in fields(Retry))
+        raise UsageError(f"retry is {written!r}", cure=f"it has {keys}") from None

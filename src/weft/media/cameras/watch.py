@@ -1,4 +1,4 @@
-"""The states of a camera. No process, no clock, no camera: it is told what happened, and says what to do.
+"""The states of a camera, or a server. No process, no clock, no camera: it is told what happened, and says what to do.
 
 ::
 
@@ -50,10 +50,26 @@ class Order(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds: ``start`` until the first picture of a connection, ``stall`` between one picture and the next."""
+    """Seconds.
+
+    Attributes:
+        start: until the first picture of a connection.
+        stall: between one picture and the next; ``inf`` where silence is no trouble.
+        steady: how long pictures must have come for a connection to have been a good one; None is as ``stall``.
+    """
 
     start: float = 15.0
     stall: float = 5.0
+    steady: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What is said of one that went silent: ``thing`` did not come; ``first`` is what did not come at the start."""
+
+    thing: str = "picture"
+    first: str = "first picture"
+    cure: str = "check the camera and the network between"
 
 
 class Watch:
@@ -67,7 +83,13 @@ class Watch:
     """
 
     def __init__(
-        self, patience: Patience, retry: Retry, *, where: str = "", chance: Callable[[], float] = random.random
+        self,
+        patience: Patience,
+        retry: Retry,
+        *,
+        where: str = "",
+        words: Words = Words(),
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self.state = State.IDLE
         self.trouble: WeftError | None = None
@@ -76,6 +98,7 @@ class Watch:
         self._patience = patience
         self._retry = retry
         self._where = where
+        self._words = words
         self._chance = chance
         self._in_a_row = 0
         self._was_live = False
@@ -107,8 +130,11 @@ class Watch:
         if self.state is State.LIVE:
             self.deadline = now + self._patience.stall
 
-    def gone(self, now: float, trouble: WeftError) -> Order:
-        """The decoder that ran is no more. ``GIVE_UP`` where it was the last try: ``trouble`` is then the error."""
+    def gone(self, now: float, trouble: WeftError, *, pause: float = 0.0) -> Order:
+        """The decoder that ran is no more. ``GIVE_UP`` where it was the last try: ``trouble`` is then the error.
+
+        ``pause`` is how many seconds to wait at least.
+        """
         if self.state is not State.STALLED:
             self.trouble = trouble
         if self._steady():
@@ -119,7 +145,7 @@ class Watch:
             self.end()
             return Order.GIVE_UP
         self.state = State.BACKING_OFF
-        self.deadline = now + self._retry.delay(self._in_a_row, self._chance())
+        self.deadline = now + max(pause, self._retry.delay(self._in_a_row, self._chance()))
         return Order.WAIT
 
     def end(self) -> None:
@@ -129,7 +155,8 @@ class Watch:
 
     def _steady(self) -> bool:
         """Whether pictures came for a while: who shows one and dies again is waited for longer each time."""
-        return self._last - self._live_since >= self._patience.stall
+        steady = self._patience.stall if self._patience.steady is None else self._patience.steady
+        return self._last - self._live_since >= steady
 
     def _connect(self, now: float) -> Order:
         self.state = State.CONNECTING
@@ -143,9 +170,8 @@ class Watch:
         """Too long without a picture. What comes next is :meth:`gone`, however long the dying takes."""
         connecting = self.state is State.CONNECTING
         waited = self._patience.start if connecting else self._patience.stall
-        what = f"no {'first ' if connecting else ''}picture came for {format_duration(waited)}"
-        cure = "check the camera and the network between"
-        self.trouble = UnavailableError(what, where=self._where, cure=cure)
+        what = f"no {self._words.first if connecting else self._words.thing} came for {format_duration(waited)}"
+        self.trouble = UnavailableError(what, where=self._where, cure=self._words.cure)
         self.state = State.STALLED
         self.deadline = None
         self.counters.stalls += 1

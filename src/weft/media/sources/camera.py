@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 from os import PathLike, fspath
 from types import MappingProxyType
 from typing import Any
@@ -16,13 +15,14 @@ from weft.media.cameras.bell import Bell
 from weft.media.cameras.counters import CameraCounters
 from weft.media.cameras.feed import Feed
 from weft.media.cameras.messages import Job
-from weft.media.cameras.retry import Retry
+from weft.media.cameras.retry import Retry, retry_of
 from weft.media.cameras.watch import Patience, State, Watch
 from weft.media.sources.frames import (
     Size,
     checked_count,
     checked_encoding,
     checked_rate,
+    checked_seconds,
     parse_picture_size,
     picture_frame,
 )
@@ -75,8 +75,8 @@ class CameraSource:
         if loop and address.kind != "file":
             raise UsageError("only a file can loop", where=address.shown, cure="leave loop out")
         self._job = Job(address.kind, address.target, address.shown, options, loop)
-        patience = Patience(_seconds(start, "start"), _seconds(stall, "stall"))
-        self._watch = Watch(patience, _policy(retry), where=address.shown)
+        patience = Patience(checked_seconds(start, "start"), checked_seconds(stall, "stall"))
+        self._watch = Watch(patience, retry_of(retry), where=address.shown)
         self._bell = Bell()
         self._feed = Feed(self._job, self._watch, self._bell)
 
@@ -160,19 +160,3 @@ def _network_options(address: CameraAddress, transport: str | None) -> dict[str,
     # with FFmpeg's "nobuffer", the next key picture may be seconds off.
     quick = {"fpsprobesize": "0"} if address.kind == "network" else {}
     return quick | ({"rtsp_transport": transport or "tcp"} if address.rtsp else {})
-
-
-def _policy(written: Retry | Mapping[str, Any] | None) -> Retry:
-    if isinstance(written, Retry):
-        return written
-    try:
-        return Retry(**(written or {}))
-    except TypeError:
-        keys = ", ".join(field.name for field in fields(Retry))
-        raise UsageError(f"retry is {written!r}", cure=f"it has {keys}") from None
-
-
-def _seconds(value: float, name: str) -> float:
-    if not 0 < value <= 86_400:
-        raise UsageError(f"{name} is {value:g} s", cure="give more than nothing and at most a day")
-    return float(value)

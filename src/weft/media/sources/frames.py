@@ -49,6 +49,13 @@ def checked_rate(value: float, name: str = "fps") -> float:
     return value
 
 
+def checked_seconds(value: float, name: str) -> float:
+    """``value`` if it is more than nothing and at most a day; UsageError if not."""
+    if not 0 < value <= 86_400:
+        raise UsageError(f"{name} is {value:g} s", cure="give more than nothing and at most a day")
+    return float(value)
+
+
 def parse_picture_size(size: Size) -> tuple[int, int]:
     """Width and height from "1280x720" or a pair; UsageError for anything else."""
     match = _SIZE.fullmatch(size) if isinstance(size, str) else None

@@ -98,6 +98,10 @@ class _Interpreter:
         self._results = [row["index"] for row in self.outputs]
 
     def run(self, feeds: Sequence[Tensor], wanted: Sequence[int]) -> list[Array]:
+        """One inference: an array of its own for each of the ``wanted`` outputs, by their places.
+
+        The inputs are in the model's order, of any shapes it can be allocated for; others raise LiteRT's own errors.
+        """
         shapes = [tensor.array.shape for tensor in feeds]
         if shapes != self._shapes:
             self._resize(shapes)

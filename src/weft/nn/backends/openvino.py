@@ -150,6 +150,7 @@ class _Request:
         self._views = [None if compiled.inputs[at].partial_shape.is_dynamic else self._view(at) for at in range(count)]
 
     def run(self, feeds: Sequence[Tensor], wanted: Sequence[tuple[int, DType]]) -> list[Tensor]:
+        """One inference, its inputs in the model's order: a tensor for each ``wanted`` output, a place and a dtype."""
         for at, tensor in enumerate(feeds):
             view = self._views[at]
             if view is None:

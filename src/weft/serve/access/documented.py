@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from weft.core.errors import IdentityError, RateLimitError
+from weft.core.errors import IdentityError, RateLimitError, WeftError
 from weft.serve.access.granted import Granted, is_for, rate_of
 from weft.serve.access.keys import PREFIX, Keys
 from weft.serve.access.rates import Bucket
-from weft.serve.access.tokens import tokens_of
+from weft.serve.access.tokens import Tokens, tokens_of
 from weft.serve.caller import OPEN_PATHS, Caller
 from weft.spec.rights import RightsSpec, load_rights
 
+log = logging.getLogger("weft.serve")
+
 _MOST_CALLERS = 10_000
 _CURE = "send a key or token as `Authorization: Bearer …`, or a key as `X-API-Key: …`"
+Stamp = tuple[int, int, int] | None
 NOBODY = Caller("-", Granted(()))
 """Whoever looks at a page that is open to all; has no rights."""
 
@@ -28,44 +33,66 @@ class _Known:
 
 
 class DocumentAccess:
-    """Callers by keys and tokens, with their rights and rates. For the event loop's thread.
+    """Callers by keys and tokens, with their rights and rates. For the event loop's thread, but for ``reload``.
 
     At most 10,000 callers are remembered, by who came last; one that is forgotten begins with a full bucket.
 
     Attributes:
+        path: the document's file; None for one that has none.
         counts: how many were not known (``unknown``) or came too often (``limited``).
+        stamp: what the file looked like before it was read.
+        reloads: how often it was read again (``loaded``), or stayed because the new one is wrong (``refused``).
     """
 
-    def __init__(self, spec: RightsSpec) -> None:
+    def __init__(self, spec: RightsSpec, path: Path | None = None, stamp: Stamp = None) -> None:
         """Raises InputError where an issuer's file of keys is not right."""
+        self.path = path
+        self.stamp = stamp
         self.counts: Counter[str] = Counter()
-        self._rights = spec.rights
-        self._keys = Keys(spec.keys)
-        self._tokens = tokens_of(spec)
-        self._callers: OrderedDict[str, _Known] = OrderedDict()
+        self.reloads: Counter[str] = Counter()
+        self._document = _Document(spec)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> DocumentAccess:
         """From a YAML file. Raises NotFoundError, InputError, DocumentError."""
-        return cls(load_rights(path))
+        file = Path(path)
+        stamp = stamp_of(file)
+        return cls(load_rights(file), file, stamp)
+
+    def reload(self) -> bool:
+        """Read the file again, on any thread; whether it is in force. One that is wrong is logged, and the old stays.
+
+        Requests that were let in go on as they were.
+        """
+        assert self.path is not None, "it has no file"
+        try:
+            self._document = _Document(load_rights(self.path), self._document)
+        except WeftError as error:
+            self.reloads["refused"] += 1
+            log.error("the access document is refused, and the old one stays: %s", error)
+            return False
+        self.reloads["loaded"] += 1
+        log.info("the access document was read again: %s", self.path.name)
+        return True
 
     @property
     def callers(self) -> int:
         """How many are remembered."""
-        return len(self._callers)
+        return len(self._document.callers)
 
     @property
     def fetches(self) -> tuple[int, int]:
         """How often issuers' keys were fetched, and how often that failed."""
-        sets = self._tokens.key_sets
+        sets = self._document.tokens.key_sets
         return sum(one.fetches for one in sets), sum(one.failures for one in sets)
 
     async def admit(self, headers: Mapping[str, str], peer: str, path: str = "") -> Caller:
         """The caller of a request; ``NOBODY`` for the pages that are open to all."""
         if path in OPEN_PATHS:
             return NOBODY
+        document = self._document  # one and the same for its name and its rights
         try:
-            known = self._known(await self._name(headers))
+            known = document.known(await document.name_of(headers))
         except IdentityError:
             self.counts["unknown"] += 1
             raise
@@ -77,24 +104,52 @@ class DocumentAccess:
                 raise
         return known.caller
 
-    async def _name(self, headers: Mapping[str, str]) -> str:
+
+class _Document:
+    """What one state of the document says, and who came since. Callers' buckets of the state before go on."""
+
+    def __init__(self, spec: RightsSpec, before: _Document | None = None) -> None:
+        self.tokens: Tokens = tokens_of(spec, before.tokens if before else None)
+        self.callers: OrderedDict[str, _Known] = OrderedDict()
+        self._rights = spec.rights
+        self._keys = Keys(spec.keys)
+        self._before: Mapping[str, _Known] = before.callers if before else {}
+
+    async def name_of(self, headers: Mapping[str, str]) -> str:
         secret = _secret(headers)
         if not secret.startswith(PREFIX) and secret.count(".") == 2:
-            return await self._tokens.name_of(secret)
+            return await self.tokens.name_of(secret)
         if (name := self._keys.name_of(secret)) is None:
             raise IdentityError("this key is not known here", cure="ask who runs this server for a key")
         return name
 
-    def _known(self, name: str) -> _Known:
-        known = self._callers.get(name)
+    def known(self, name: str) -> _Known:
+        known = self.callers.get(name)
         if known is None:
             entries = [entry for entry in self._rights if is_for(entry.caller, name)]
-            rate = rate_of(entries)
-            known = self._callers[name] = _Known(Caller(name, Granted(entries)), Bucket(*rate) if rate else None)
-            if len(self._callers) > _MOST_CALLERS:
-                self._callers.popitem(last=False)
-        self._callers.move_to_end(name)
+            known = self.callers[name] = _Known(Caller(name, Granted(entries)), self._bucket(name, rate_of(entries)))
+            if len(self.callers) > _MOST_CALLERS:
+                self.callers.popitem(last=False)
+        self.callers.move_to_end(name)
         return known
+
+    def _bucket(self, name: str, rate: tuple[float, int] | None) -> Bucket | None:
+        """The caller's bucket as it was, where its rate is; else a full one."""
+        if rate is None:
+            return None
+        before = self._before.get(name)
+        if before is not None and before.bucket is not None and (before.bucket.rate, before.bucket.burst) == rate:
+            return before.bucket
+        return Bucket(*rate)
+
+
+def stamp_of(path: Path) -> Stamp:
+    """What tells one state of a file from another; None where it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _secret(headers: Mapping[str, str]) -> str:

@@ -30,6 +30,10 @@ class Tokens:
         self._issuers = tuple(issuers)
         self._right: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
 
+    def keys_of(self, issuer: TokenIssuer) -> KeySet | None:
+        """The keys that were fetched for the very same issuer; None where there is none."""
+        return next((keys for one, keys in self._issuers if one == issuer), None)
+
     @property
     def key_sets(self) -> list[KeySet]:
         """The issuers' keys."""
@@ -75,12 +79,17 @@ class Tokens:
         raise refused
 
 
-def tokens_of(spec: RightsSpec) -> Tokens:
-    """The issuers of a document; those whose keys are in files have them read. Raises InputError."""
-    return Tokens((one, _key_set(spec, one)) for one in spec.tokens)
+def tokens_of(spec: RightsSpec, before: Tokens | None = None) -> Tokens:
+    """The issuers of a document; those whose keys are in files have them read. Raises InputError.
+
+    Keys that were fetched from an address by the tokens ``before`` are kept: it may not answer just now.
+    """
+    return Tokens([(one, _key_set(spec, one, before)) for one in spec.tokens])
 
 
-def _key_set(spec: RightsSpec, one: TokenIssuer) -> KeySet:
+def _key_set(spec: RightsSpec, one: TokenIssuer, before: Tokens | None) -> KeySet:
+    if before is not None and "://" in one.jwks and (kept := before.keys_of(one)) is not None:
+        return kept
     place: str | Path = one.jwks if "://" in one.jwks else spec.resolve(one.jwks)
     return KeySet(place, one.algorithms, refresh_s=one.refresh, retry_s=one.retry)
 

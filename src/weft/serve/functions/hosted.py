@@ -6,17 +6,20 @@ import asyncio
 import logging
 import math
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import count
 from typing import Literal
 
+from weft.core.clock import monotonic
 from weft.core.emitting import Take
 from weft.core.errors import BusyError, OverdueError, TimeLimitError, UnavailableError, WeftError
 from weft.core.frame import Frame
 from weft.core.model import Model
 from weft.flow.functions import load_function
+from weft.flow.stats import Histogram
 from weft.serve.functions.counts import Counts
 from weft.serve.functions.pool import Job, Outcome, Pool
 from weft.serve.functions.spec import FunctionSpec
@@ -36,6 +39,8 @@ class Hosted:
         state: what it is now.
         reason: why it is not ready.
         counts: what became of its requests.
+        failures: requests that were not answered, by class of error; changed by the event loop's thread only.
+        duration: from a request's arrival to its end, however it ended; likewise.
     """
 
     def __init__(self, name: str, spec: FunctionSpec) -> None:
@@ -44,6 +49,8 @@ class Hosted:
         self.state: State = "LOADING"
         self.reason = ""
         self.counts = Counts()
+        self.failures: Counter[str] = Counter()
+        self.duration = Histogram()
         self._pool: Pool | None = None
         self._sequences = count()
 
@@ -109,6 +116,17 @@ class Hosted:
         Raises UnavailableError (not ready), BusyError (queue full, or waited too long), OverdueError and
         TimeLimitError (ran too long), GuestError (failed), and InputError where the frame is not what it takes.
         """
+        try:
+            return await self._called(frame, take)
+        except WeftError as error:
+            self.failed(error)
+            raise
+
+    def failed(self, error: WeftError) -> None:
+        """Count a request that is not answered."""
+        self.failures[type(error).__name__] += 1
+
+    async def _called(self, frame: Frame, take: Take | None) -> Sequence[Frame]:
         pool = self._open()
         future: asyncio.Future[Sequence[Frame]] = asyncio.get_running_loop().create_future()
         job = Job(frame, partial(_deliver, asyncio.get_running_loop(), future), take)
@@ -120,7 +138,7 @@ class Hosted:
         return await self._outcome(pool, job, future)
 
     async def _outcome(self, pool: Pool, job: Job, future: asyncio.Future[Sequence[Frame]]) -> Sequence[Frame]:
-        timeout_s = self.spec.timeout_s
+        timeout_s, began = self.spec.timeout_s, monotonic()
         loop = asyncio.get_running_loop()
         timer = None if math.isinf(timeout_s) else loop.call_later(timeout_s, self._expire, pool, job, future)
         try:
@@ -136,6 +154,7 @@ class Hosted:
             self.counts.failed += 1
             raise
         finally:
+            self.duration.record(monotonic() - began)
             if timer is not None:
                 timer.cancel()
         self.counts.succeeded += 1

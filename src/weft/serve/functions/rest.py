@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -12,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from weft.core.clock import monotonic
 from weft.core.errors import SizeError, WeftError
 from weft.core.frame import Frame
 from weft.core.units import format_size
@@ -28,7 +28,7 @@ from weft.serve.functions.reply import Asked, reply, wanted_mode
 from weft.serve.functions.service import Functions
 from weft.serve.functions.shown import shown_to_clients
 from weft.serve.oip.infer import while_wanted
-from weft.serve.oip.packing import unpacked
+from weft.serve.oip.packing import unpacked_of
 from weft.serve.services import Services
 
 _AT = "/functions/"
@@ -58,8 +58,9 @@ class FunctionsFace(Face):
 
     async def stop(self, services: Services, drain_s: float) -> None:
         """Finish what was taken."""
+        until = monotonic() + drain_s
         await self._active.ended(drain_s)
-        await self.functions.stop(drain_s)
+        await self.functions.stop(max(until - monotonic(), 0.0))
 
     def find(self, services: Services, method: str, path: str) -> Endpoint | None:
         """Calls go past the router."""
@@ -103,7 +104,11 @@ class FunctionsFace(Face):
         call.caller.require("infer", "function", name)  # before its body is looked at
         hosted = self.functions.get(name)
         with self._active:
-            asked = await asked_of(call, hosted)
+            try:
+                asked = await asked_of(call, hosted)
+            except WeftError as error:
+                hosted.failed(error)
+                raise
             if asked.streamed:
                 work = partial(hosted.call, asked.frame)
                 await while_wanted(call, stream(call, work, self._shown))
@@ -129,7 +134,7 @@ async def asked_of(call: Call, hosted: Hosted) -> Asked:
     mode = cloudevents.mode_of(headers)
     body = await call.body()
     if (encoding := headers.get("content-encoding", "identity").lower()) != "identity":
-        body = await asyncio.to_thread(unpacked, body, encoding, most)
+        body = await unpacked_of(call, body, encoding, most)
     _check_size(len(body), most)
     data = bytes(body)
     query = call.scope.get("query_string", b"").decode("latin-1")

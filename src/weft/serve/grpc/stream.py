@@ -76,12 +76,14 @@ class _Stream:
         self._reading = asyncio.ensure_future(self._read())
 
     async def answers(self) -> AsyncIterator[bytes]:
+        """The answers, encoded, in the order of their requests; they end with the requests."""
         while (work := await self._works.get()) is not None:
             yield await work
             self._tasks.discard(work)
             self._room.release()
 
     def read_no_more(self) -> None:
+        """Take no more requests; what was taken is answered."""
         self._reading.cancel()
 
     def let_go(self) -> None:

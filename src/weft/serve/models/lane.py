@@ -51,6 +51,8 @@ class Job:
         overdue: monotonic nanoseconds after which nobody waits for it any more; 0 for never.
         rows: of the batch dimension; 0 where it cannot be joined to others.
         shapes: what must be the same to be joined.
+        left: whether its caller was told something else, or went away, while it ran: it counts as that alone.
+        ended: whether it was counted as done.
     """
 
     inputs: Mapping[str, Tensor]
@@ -60,6 +62,8 @@ class Job:
     overdue: int = 0
     rows: int = 0
     shapes: Shapes = ()
+    left: bool = False
+    ended: bool = False
 
     def joins(self, other: Job) -> bool:
         """Whether both can go into one batch."""
@@ -94,12 +98,16 @@ class Lane:
 
     Attributes:
         model: what runs.
+        twin: what runs in its place where requests fill the cores by themselves.
         settings: how it works.
         ran: the engine and the device that its answers name: those that ran, not those that were asked for.
     """
 
-    def __init__(self, name: str, model: Model, settings: LaneSettings, counter: Counter) -> None:
+    def __init__(
+        self, name: str, model: Model, settings: LaneSettings, counter: Counter, twin: Model | None = None
+    ) -> None:
         self.model = model
+        self.twin = twin
         self.settings = settings
         self.ran = {"engine": model.info.engine, "device": model.info.device}
         self._name = name
@@ -179,14 +187,16 @@ class Lane:
         return True
 
     def cancel(self, job: Job, reason: str = "gone") -> bool:
-        """Take a job back that has not begun, and count why; False where it has. ``done`` is not called then."""
+        """Nobody waits for a job any more: count why. True where it had not begun; ``done`` is not called then."""
         with self._lock:
-            try:
-                self._load.waiting.remove(job)
-            except ValueError:
+            begun = job not in self._load.waiting
+            if begun and job.ended:
                 return False
+            job.left = begun
+            if not begun:
+                self._load.waiting.remove(job)
         self._counter.count(reason)
-        return True
+        return not begun
 
     def close(self) -> None:
         """Take nothing more; what waits is still done. Returns at once."""
@@ -283,7 +293,8 @@ class Lane:
             self._fail(live, ModelError(f"the engine failed: {type(error).__name__}", where=self._name))
 
     def _late(self, job: Job, now: int) -> None:
-        self._counter.count("overdue")
+        if self._ends(job):
+            self._counter.count("overdue")
         waited = (now - job.arrived) / 1e9
         job.done(
             BusyError(f"waited {waited:.1f} s for model '{self._name}', as long as it may", cure="ask again later")
@@ -292,12 +303,12 @@ class Lane:
     def _execute(self, jobs: Sequence[Job], began: int) -> None:
         inputs = jobs[0].inputs if len(jobs) == 1 else joined([job.inputs for job in jobs])
         at_joined = monotonic_ns()
-        outputs = self.model.infer(inputs, jobs[0].wanted)
+        outputs = self._suited().infer(inputs, jobs[0].wanted)
         computed = monotonic_ns()
         rows = [job.rows for job in jobs]
         shares = [outputs] if len(jobs) == 1 else parted(outputs, rows, self._name)
         ended = monotonic_ns()
-        arrived = tuple(job.arrived for job in jobs)
+        arrived = tuple(job.arrived for job in jobs if self._ends(job))
         self._load.typical_s += 0.1 * ((ended - began) / 1e9 / len(jobs) - self._load.typical_s)
         self._counter.executed(
             Execution(arrived, sum(rows) or 1, began, at_joined, computed, ended, now_ns() // 1_000_000)
@@ -305,11 +316,26 @@ class Lane:
         for job, share in zip(jobs, shares, strict=True):
             job.done(share)
 
+    def _ends(self, job: Job) -> bool:
+        """A job is done: whether anybody still waits for it."""
+        with self._lock:
+            job.ended = True
+            return not job.left
+
+    def _suited(self) -> Model:
+        """The model, or its twin with one thread where as many requests as it has threads are there."""
+        if self.twin is None:
+            return self.model
+        with self._lock:
+            there = min(self._load.busy + len(self._load.waiting), self.settings.instances)
+        return self.twin if there >= self.model.info.threads else self.model
+
     def _fail(self, jobs: Sequence[Job], error: WeftError) -> None:
         """Tell a request its error; of a batch, run each by itself, so that one does not fail the others."""
         if len(jobs) > 1:
             for job in jobs:
                 self._run([job])
             return
-        self._counter.failed(jobs[0].arrived, monotonic_ns())
+        if self._ends(jobs[0]):
+            self._counter.failed(jobs[0].arrived, monotonic_ns())
         jobs[0].done(error)

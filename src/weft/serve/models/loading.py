@@ -20,13 +20,15 @@ log = logging.getLogger("weft.serve")
 _TIMED = 9
 
 
-def open_lane(version: Version, model: Model) -> Lane:
-    """The lane of a version's model, warm."""
+def open_lane(version: Version, model: Model, twin: Model | None = None) -> Lane:
+    """The lane of a version's model and its twin, warm."""
     spec = version.spec
     rows = _largest_batch(version, model)
     quick = spec.warm_up and _warm(version, model, rows) and rows == 1
+    if twin is not None and spec.warm_up:
+        _warm(version, twin, rows)
     settings = LaneSettings(spec.instances or usable_cores(), spec.queue, rows, spec.batch_window_s, quick)
-    return Lane(version.name, model, settings, version.counter)
+    return Lane(version.name, model, settings, version.counter, twin)
 
 
 def _largest_batch(version: Version, model: Model) -> int:

@@ -20,6 +20,7 @@ from weft.serve.models.loading import open_lane
 from weft.serve.models.memory import Memory, size_on_disk
 from weft.serve.models.request import InferRequest, InferResponse, Wanted
 from weft.serve.models.spec import FIRST_VERSION, ModelSpec, check_name
+from weft.serve.models.twin import twin_of
 from weft.serve.models.version import ASIDE, UNLOADED, Version
 from weft.serve.models.waiting import patience_of, run_async, run_sync
 from weft.serve.models.waking import Waking
@@ -226,7 +227,8 @@ class Models:
             if version.lane is not None and version.described().digest == model.info.digest:
                 version.labels = labels
                 return version.lane
-            lane = open_lane(version, model)
+            twin = twin_of(model, version.spec, self._provider, budget=self.memory.limit is not None)
+            lane = open_lane(version, model, twin)
         except WeftError:
             raise
         except Exception as error:  # an engine can raise anything; a model must not stay "loading" for ever

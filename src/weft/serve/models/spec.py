@@ -12,6 +12,7 @@ from weft.core.model import ModelOptions
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
 FIRST_VERSION = "1"
+TWIN_BELOW = 256 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class ModelSpec:
         max_batch: rows of the largest batch that requests are joined to; 1 leaves every request by itself.
         batch_window_s: how long a request waits for others to join it. 0: a batch is what waits already.
         timeout_s: seconds from arrival to answer.
+        twin_below: models of fewer bytes get a copy with one thread for each inference, for when requests fill the
+            cores by themselves; 0 for none. See :mod:`weft.serve.models.twin`.
         warm_up: whether it is run once on made-up inputs before it is ready.
     """
 
@@ -38,6 +41,7 @@ class ModelSpec:
     max_batch: int = 1
     batch_window_s: float = 0.0
     timeout_s: float = 60.0
+    twin_below: int = TWIN_BELOW
     warm_up: bool = True
 
     def __post_init__(self) -> None:
@@ -49,7 +53,7 @@ class ModelSpec:
             raise UsageError(f"timeout_s is {self.timeout_s}", cure="give seconds above 0, or inf for none")
 
 
-_LEAST = {"instances": 0, "queue": 0, "max_batch": 1, "batch_window_s": 0.0}
+_LEAST = {"instances": 0, "queue": 0, "max_batch": 1, "batch_window_s": 0.0, "twin_below": 0}
 
 
 def parse_name(text: str) -> tuple[str, str]:

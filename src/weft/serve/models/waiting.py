@@ -107,5 +107,4 @@ def _overdue(lane: Lane, version: Version, job: Job) -> BusyError | OverdueError
     if lane.cancel(job, "overdue"):
         what = f"waited for model '{version.where}' as long as it may"
         return BusyError(what, cure="ask again later, or allow it more time")
-    version.counter.count("overdue")
     return OverdueError(f"model '{version.where}' took longer than it may", cure="allow it more time")

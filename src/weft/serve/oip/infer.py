@@ -10,7 +10,7 @@ from weft.serve.call import Call, ClientGoneError
 from weft.serve.models.service import Models
 from weft.serve.oip.answered import pieces_of
 from weft.serve.oip.asked import header_length, read, request_of
-from weft.serve.oip.packing import accepted, packed, unpacked
+from weft.serve.oip.packing import accepted, packed, unpacked_of
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ async def infer(call: Call, models: Models, model: str, version: str) -> None:
     length = header_length(call.headers.get("inference-header-content-length"))
     body = await call.body(aligned_at=length or 0)
     if (encoding := call.headers.get("content-encoding", "identity").lower()) != "identity":
-        body = await _aside(len(body), unpacked, body, encoding, call.services.settings.max_body)
+        body = await unpacked_of(call, body, encoding, call.services.settings.max_body)
     asked, rest = read(body, length)
     request = request_of(asked, rest, model, version, call.caller)
     response = await while_wanted(call, models.infer(request))

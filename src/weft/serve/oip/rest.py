@@ -104,42 +104,52 @@ class _Pages:
     # --- the server ----------------------------------------------------------------------
 
     async def metadata(self, call: Call, names: dict[str, str]) -> tuple[int, object]:
+        """The server's name, version and extensions."""
         return 200, documents.server_metadata()
 
     async def live(self, call: Call, names: dict[str, str]) -> tuple[int, object]:
+        """That it runs."""
         return 200, {"live": True}
 
     async def ready(self, call: Call, names: dict[str, str]) -> tuple[int, object]:
+        """Whether all models are loaded; 503 while not."""
         ready = self._services.ready
         return (200 if ready else 503), {"ready": ready}
 
     async def logging(self, call: Call, names: dict[str, str]) -> tuple[int, object]:
+        """The log's settings. Raises DeniedError for who may not read the server."""
         call.caller.require("read", "server")
         return 200, server_settings.log_settings()
 
     async def set_logging(self, call: Call, names: dict[str, str]) -> tuple[int, object]:
+        """Change the log's settings. Raises DeniedError, and InputError for what is no such setting."""
         call.caller.require("manage", "server")
         return 200, server_settings.set_log_settings(await _document(call))
 
     async def tracing(self, call: Call, names: dict[str, str]) -> tuple[int, object]:
+        """The settings of traces, of the server or a model."""
         call.caller.require("read", "server")
         self._known(call, names)
         return 200, server_settings.trace_settings()
 
     async def set_tracing(self, call: Call, names: dict[str, str]) -> tuple[int, object]:
+        """Change them, as far as they can be."""
         call.caller.require("manage", "server")
         self._known(call, names)
         return 200, server_settings.set_trace_settings(await _document(call))
 
     async def no_regions(self, call: Call, names: dict[str, str]) -> tuple[int, object]:
+        """The regions of shared memory: none."""
         call.caller.require("read", "server")
         return 200, []
 
     async def nothing_to_unregister(self, call: Call, names: dict[str, str]) -> tuple[int, object]:
+        """Unregister shared memory, of which there is none."""
         call.caller.require("manage", "server")
         return 200, {}
 
     async def no_shared_memory(self, call: Call, names: dict[str, str]) -> tuple[int, object]:
+        """Raises UsageError: shared memory is not offered."""
         call.caller.require("manage", "server")
         raise UsageError("shared memory is not offered here", cure="send tensors with the request")
 
@@ -155,36 +165,43 @@ class _Pages:
         return self._models.version(call.subject, names.get("version", ""))
 
     async def model(self, call: Call, names: dict[str, str]) -> tuple[int, object]:
+        """A model's inputs and outputs, and which of its versions are ready."""
         version = self._version(call, names)
         ready = [one.number for one in self._models.versions(version.name) if one.ready]
         return 200, documents.metadata(version, ready[::-1])
 
     async def model_ready(self, call: Call, names: dict[str, str]) -> tuple[int, object]:
+        """That a model is ready. Raises what it is not ready for."""
         version = self._version(call, names)
         if not version.ready:
             raise version.unready()
         return 200, {"name": version.name, "ready": True}
 
     async def config(self, call: Call, names: dict[str, str]) -> tuple[int, object]:
+        """A model's configuration."""
         return 200, documents.config(self._version(call, names))
 
     async def statistics(self, call: Call, names: dict[str, str]) -> tuple[int, object]:
+        """Counts and times of a model's versions, or of one."""
         version = self._version(call, names)
         chosen = [version] if names.get("version") else self._models.versions(version.name)
         return 200, documents.statistics(chosen)
 
     async def all_statistics(self, call: Call, names: dict[str, str]) -> tuple[int, object]:
+        """The same of all models that the caller may read."""
         return 200, documents.statistics(self._readable(call))
 
     def _readable(self, call: Call) -> list[Version]:
         return [one for one in self._models.versions() if call.caller.may("read", "model", one.name)]
 
     async def index(self, call: Call, names: dict[str, str]) -> tuple[int, object]:
+        """The models that the caller may read, with their states."""
         given = await _document(call)
         only_ready = isinstance(given, dict) and given.get("ready") is True
         return 200, documents.index(one for one in self._readable(call) if one.ready or not only_ready)
 
     async def load(self, call: Call, names: dict[str, str]) -> tuple[int, object]:
+        """Load a model anew. Raises DeniedError, NotFoundError, and UsageError for a file that is wrong."""
         call.subject = names["model"]
         call.caller.require("manage", "model", call.subject)
         given = await _document(call)
@@ -199,6 +216,7 @@ class _Pages:
         return 200, {}
 
     async def unload(self, call: Call, names: dict[str, str]) -> tuple[int, object]:
+        """Unload a model. Raises DeniedError and NotFoundError."""
         call.subject = names["model"]
         await _document(call)
         self._models.unload(call.subject, caller=call.caller)

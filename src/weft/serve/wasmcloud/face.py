@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
 from starlette.exceptions import HTTPException
 
+from weft.core.clock import monotonic
 from weft.core.errors import TensorError, WeftError
 from weft.core.frame import Frame
 from weft.core.tensor import Tensor
+from weft.flow.metric import Sample
 from weft.serve.app import Endpoint, Face
 from weft.serve.call import JSON, Call
 from weft.serve.functions.active import Active
 from weft.serve.functions.headers import frame_headers, media_type
+from weft.serve.functions.metrics import samples
 from weft.serve.functions.reply import Asked, reply
 from weft.serve.functions.service import Functions
 from weft.serve.functions.shown import shown_to_clients
@@ -66,9 +69,16 @@ class WasmCloud(Face):
 
     async def stop(self, services: Services, drain_s: float) -> None:
         """Finish what was taken."""
+        until = monotonic() + drain_s
         await self._active.ended(drain_s)
-        await asyncio.gather(self._before.stop(drain_s), self._after.stop(drain_s))
+        left_s = max(until - monotonic(), 0.0)
+        await asyncio.gather(self._before.stop(left_s), self._after.stop(left_s))
         self._threads.shutdown(wait=False)
+
+    def metrics(self, services: Services) -> Iterable[Sample]:
+        """The functions before and behind models, as ``NAME/preprocess`` and ``NAME/postprocess``."""
+        yield from samples(self._before.all(), "preprocess")
+        yield from samples(self._after.all(), "postprocess")
 
     def find(self, services: Services, method: str, path: str) -> Endpoint | None:
         """All of them; a path without ``preprocess`` or ``matches`` only where there is such a model."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -103,12 +104,13 @@ class GroupSender:
             self._ended = True
             self._shares.clear()
             self._members.clear()
-        self._found.undeclare()
-        if self._taken is not None:
-            self._taken.undeclare()
-        for way in self._ways.values():
-            way.undeclare()
-        self._ways.clear()
+            ways, self._ways = self._ways, {}
+        with ExitStack() as ending:  # one that fails keeps no other
+            for way in ways.values():
+                ending.callback(way.undeclare)
+            if self._taken is not None:
+                ending.callback(self._taken.undeclare)
+            ending.callback(self._found.undeclare)
 
     # --- Zenoh's callbacks: they must not call Zenoh, nor wait ---------------------------
 
@@ -116,7 +118,8 @@ class GroupSender:
         token = str(sample.key_expr)
         if (about := read_token(token)) is not None:
             there = sample.kind == zenoh.SampleKind.PUT
-            self._place.keeper.do(partial(self._joined, token, about) if there else partial(self._left, token))
+            job = partial(self._joined, token, about) if there else partial(self._left, token)
+            self._place.keeper.note((self._ident, token), job)
 
     def _report(self, sample: zenoh.Sample) -> None:
         ident = str(sample.key_expr).rpartition("/")[2]

@@ -1,13 +1,14 @@
 """The thread that speaks to Zenoh on behalf of its callbacks, which must not.
 
-It does small jobs in order, and calls those who want to be looked after at the time they ask for.
+It does small jobs in order, notes what has become of something, and calls those who want to be looked after at the
+time they ask for.
 """
 
 from __future__ import annotations
 
 import heapq
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import partial
 from itertools import count
 from threading import Condition, Thread
@@ -31,7 +32,7 @@ class Timed(Protocol):
 
 
 class Keeper:
-    """One thread, a bounded list of jobs and a list of times.
+    """One thread, a bounded list of jobs, the latest news and a list of times.
 
     Attributes:
         dropped: jobs there was no room for.
@@ -40,6 +41,7 @@ class Keeper:
     def __init__(self) -> None:
         self.dropped = 0
         self._jobs: list[Job] = []
+        self._news: dict[Hashable, Job] = {}
         self._times: list[tuple[float, int, Timed]] = []
         self._ties = count()
         self._changed = Condition()
@@ -54,6 +56,16 @@ class Keeper:
                 self.dropped += 1
                 return
             self._jobs.append(job)
+            self._changed.notify()
+
+    def note(self, about: Hashable, job: Job) -> None:
+        """Do it soon, in place of what still waits about the same: such as who came and went, which is told only once.
+
+        None is dropped; there are no more than there are things to tell of.
+        """
+        with self._changed:
+            self._news.pop(about, None)  # the latest news come last
+            self._news[about] = job
             self._changed.notify()
 
     def call(self, timed: Timed, at: float) -> None:
@@ -88,8 +100,9 @@ class Keeper:
                 due = []
                 while self._times and self._times[0][0] <= now:
                     due.append(heapq.heappop(self._times)[2])
-                if self._jobs or due:
-                    jobs, self._jobs = self._jobs, []
+                if self._jobs or self._news or due:
+                    jobs, self._jobs = [*self._news.values(), *self._jobs], []
+                    self._news.clear()
                     return jobs, due
                 self._changed.wait(self._times[0][0] - now if self._times else None)
         return None

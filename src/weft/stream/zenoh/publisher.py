@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import ExitStack
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, cast
@@ -15,7 +16,7 @@ from weft.core.errors import PipelineError, UsageError
 from weft.core.frame import Frame
 from weft.stream.base import PublishOptions, checked
 from weft.stream.batch import GATHER_S, Gatherer, bundled
-from weft.stream.names import ALIVE, CACHE
+from weft.stream.names import ALIVE, CACHE, GROUP
 from weft.stream.recovery import BATCH
 from weft.stream.sent import Memory, Sent
 from weft.stream.spool import Message, Spool, spool_path
@@ -34,13 +35,15 @@ LINGER_S = 1.0
 MOST_LINGER_S = 30.0
 """… but no longer than this."""
 
+ARRIVE_S = 5.0
+"""A new publisher waits no longer for those it has links to; a link that is cut is known by then."""
 
 ANSWER_BYTES = 2 * 2**20
 """One answer sends no more than that again, and one frame."""
 
 
 class ZenohPublisher:
-    """Sends the frames of one stream.
+    """Sends the frames of one stream, under its key.
 
     Everything is sent so that a congested link drops it: one consumer that stops reading must cost nobody anything.
     What a reliable stream lost that way its consumers ask for, in Zenoh queries that this publisher answers. A durable
@@ -48,6 +51,7 @@ class ZenohPublisher:
     """
 
     def __init__(self, place: ZenohStreams, key: str, stream: str, options: PublishOptions) -> None:
+        self.key = key
         self.stream = stream
         self.options = options
         self.flags = flags_of(options)
@@ -66,14 +70,11 @@ class ZenohPublisher:
         self._beat_at = 0.0
         self._asked_at = 0.0
         self._answers = f"{key}/{CACHE}/{self.ident:016x}"
-        session = place.session
-        self._publisher = session.declare_publisher(key, congestion_control=zenoh.CongestionControl.DROP)
-        asked = Callback(self._asked, indirect=False)  # else Zenoh gives each publisher a thread for it
-        self._queryable = session.declare_queryable(self._answers, asked) if self.flags else None
-        self._token = session.liveliness().declare_token(f"{key}/{ALIVE}/{self.ident:016x}/{int(self.flags)}")
         self._gatherer = Gatherer(self._send)
         self._timed = False
-        self.groups = GroupSender(place, key, options, self._lock, partial(self._kept, self.sent))
+        with ExitStack() as made:
+            self._declare(made)
+            self._ending = made.pop_all()
         if self.flags & RELIABLE:
             place.keeper.call(self._beat, monotonic() + BEATS_S[0])
 
@@ -100,12 +101,14 @@ class ZenohPublisher:
             if not self._open:
                 return
             self._open = False
-            self._gatherer.flush(monotonic())
-        if self.flags & RELIABLE and self.sent and (self._heard() or self.groups.lingers(monotonic())):
-            self._asked_at = monotonic()
-            self._send_beat()
-        else:
-            self.end()
+        with ExitStack() as ending:  # also when what was gathered cannot be sent
+            ending.callback(self.end)
+            self._place.silenced(self)
+            self._send_last()
+            if self.flags & RELIABLE and self.sent and (self._heard() or self.groups.lingers(monotonic())):
+                self._asked_at = monotonic()
+                self._send_beat()
+                ending.pop_all()
 
     @property
     def shared(self) -> dict[str, int]:
@@ -119,7 +122,7 @@ class ZenohPublisher:
 
     def lingers(self, now: float) -> bool:
         """True while somebody who reads slowly may still ask for what was sent."""
-        if self._queryable is None or not self.flags & RELIABLE:
+        if self._ended or not self.flags & RELIABLE:
             return False
         return now < self._asked_at + LINGER_S or self.groups.lingers(now)
 
@@ -127,17 +130,36 @@ class ZenohPublisher:
         """Undeclare everything; the second time nothing happens."""
         with self._lock:
             ended, self._ended, self._open = self._ended, True, False
-        if ended:
-            return
-        if self._queryable is not None:
-            self._queryable.undeclare()
-        self._queryable = None
-        self._token.undeclare()
-        self.groups.end()
-        self._publisher.undeclare()
+        if not ended:
+            self._ending.close()
+
+    def _declare(self, made: ExitStack) -> None:
+        """Declare everything; what is to be undone goes on the stack."""
+        place, session, key = self._place, self._place.session, self.key
         if self.spool is not None:
-            self.spool.close()
-        self._place.forget(self)
+            made.callback(self.spool.close)
+        drop = zenoh.CongestionControl.DROP
+        self._publisher = session.declare_publisher(key, congestion_control=drop)
+        made.callback(self._publisher.undeclare)
+        if self.flags:
+            asked = Callback(self._asked, indirect=False)  # else Zenoh gives each publisher a thread for it
+            made.callback(session.declare_queryable(self._answers, asked).undeclare)
+        alive = f"{key}/{ALIVE}/{self.ident:016x}/{int(self.flags)}"
+        made.callback(session.liveliness().declare_token(alive).undeclare)
+        self.groups = GroupSender(place, key, self.options, self._lock, partial(self._kept, self.sent))
+        made.callback(self.groups.end)
+        self._arrive()
+        made.callback(place.forget, self)
+
+    def _arrive(self) -> None:
+        """Return when those there are links to know the key.
+
+        Zenoh sends frames with another priority than declarations, so they may overtake them, and are dropped by a
+        router that does not know the key yet. A question that the rules allow goes the declarations' way: its answer
+        comes when they are there, however often the stream is forwarded.
+        """
+        for _ in self._place.session.liveliness().get(f"{self.key}/{GROUP}/**", timeout=ARRIVE_S):
+            pass
 
     def _kept(self, first: int, early: bool) -> list[Message]:
         """For a group that is found early: all that was sent from the number ``first`` on; else only the last one."""
@@ -149,6 +171,11 @@ class ZenohPublisher:
     def _heard(self) -> bool:
         """Somebody subscribes to the stream. Zenoh's stub calls the status a bool, which it is not."""
         return cast("zenoh.MatchingStatus", self._publisher.matching_status).matching
+
+    def _send_last(self) -> None:
+        """Send what was gathered."""
+        with self._lock:
+            self._gatherer.flush(monotonic())
 
     def _send(self, payload: bytes, header: bytes) -> None:
         try:
@@ -169,7 +196,7 @@ class ZenohPublisher:
 
     def _beat(self, now: float) -> float | None:
         """Say which number was the last, less and less often while nothing new is sent; frames say it themselves."""
-        if self._queryable is None:
+        if self._ended:
             return None
         if not self._open and not self.lingers(now):
             self.end()
@@ -186,7 +213,7 @@ class ZenohPublisher:
         with self._lock:
             if not self._ended:
                 self._gatherer.flush(monotonic())
-                self._publisher.put(b"", attachment=self._header.note(Kind.BEAT, self.sent - 1))
+                self._send(b"", self._header.note(Kind.BEAT, self.sent - 1))
 
     def _asked(self, query: zenoh.Query) -> None:
         self._place.keeper.do(lambda: self._answer(query))

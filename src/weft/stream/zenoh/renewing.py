@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from queue import SimpleQueue
 from threading import Event, Thread
@@ -59,9 +60,12 @@ class RenewedStreams:
 
     def _begin(self, link: Link) -> ZenohStreams:
         streams = ZenohStreams(link)
-        self._opened(streams)
-        if streams.gate is not None:
-            streams.gate.watch(self._new.put)
+        with ExitStack() as made:
+            made.callback(streams.close)
+            self._opened(streams)
+            if streams.gate is not None:
+                streams.gate.watch(self._new.put)
+            made.pop_all()
         return streams
 
     def _run(self) -> None:
@@ -76,7 +80,10 @@ class RenewedStreams:
                 self._renew(names - self._link.names)
 
     def _renew(self, names: set[str]) -> None:
-        """Every link is cut, and comes back by itself."""
+        """Every link is cut, and comes back by itself.
+
+        Zenoh reads rules when it opens a session, and two sessions cannot listen on one port: the old one goes first.
+        """
         who = ", ".join(f"'{name}'" for name in sorted(names))
         log.info("new here, with rights by a rule with a *: %s; all links are made anew", who)
         remember(names)

@@ -94,7 +94,7 @@ class Standing:
             linked = {zid: self._answer(zid) for zid in self._linked()}
             refusing = {zid: answer for zid, answer in linked.items() if answer.refuses(want)}
             for zid in refusing:
-                self._ask(zid, want)  # so that it is told there, too
+                self._wait_asked(zid, want)  # so that it is told there, too: who is gone by then is not looked up
             if refusing and len(refusing) == len(linked):
                 raise self._denied(want, *next(iter(refusing.items())))
             for zid, answer in refusing.items():
@@ -110,6 +110,10 @@ class Standing:
         with self._lock:
             self._wants.pop(id(made), None)
 
+    def answers(self) -> list[Answer]:
+        """What those that there is a link to allow this process; asked where it is not known yet."""
+        return [self._answer(zid) for zid in self._linked()]
+
     def _linked(self) -> list[str]:
         info = self._place.session.info
         return [str(zid) for zid in (*info.routers_zid(), *info.peers_zid())]
@@ -120,11 +124,15 @@ class Standing:
             known = self._answers.get(zid)
         if known is not None:
             return known
-        done = Event()
-        self._ask(zid, then=done.set)
-        done.wait(ANSWER_S)
+        self._wait_asked(zid)
         with self._lock:
             return self._answers.get(zid, Answer())
+
+    def _wait_asked(self, zid: str, want: Want | None = None) -> None:
+        """Ask somebody, and wait until the answer is there or the time for it over."""
+        done = Event()
+        self._ask(zid, want, done.set)
+        done.wait(ANSWER_S)
 
     def _ask(self, zid: str, want: Want | None = None, then: Callable[[], None] = lambda: None) -> None:
         """Ask somebody; without an answer, there are no rules."""

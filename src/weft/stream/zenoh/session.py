@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -83,16 +84,20 @@ class ZenohStreams:
         when it cannot listen, or nobody could be joined in time, with the reason where the process listens to
         Zenoh's log (:func:`weft.stream.zenoh.told.listen_in`).
         """
-        self.session = open_session(link, patience_s)
-        self.keeper = Keeper()
         self.scopes = (link.site, GLOBAL)
-        self.rights = Standing(self)
-        self.gate = None if link.access is None else Gate(self, link.access, link.names)
         self._lock = Lock()
         self._open = True
         self._made: list[Closing] = []
         self._tokens = Once(self._follow)
-        self._states = States(self.session)
+        with ExitStack() as made:
+            self.session = open_session(link, patience_s)
+            made.callback(self.session.close)
+            self.keeper = Keeper()
+            made.callback(self.keeper.close)
+            self.rights = Standing(self)
+            self.gate = None if link.access is None else Gate(self, link.access, link.names)
+            self._states = States(self.session)
+            made.pop_all()
 
     def publish(self, stream: str, options: PublishOptions = PublishOptions()) -> ZenohPublisher:
         """Begin to publish a stream."""
@@ -162,9 +167,9 @@ class ZenohStreams:
     def tell_state(self, stream: str, state: str) -> None:
         """Say how the source of a stream is that is published here."""
         self._check_open()
-        for made in list(self._made):
-            if isinstance(made, ZenohPublisher) and made.stream == stream and not made.closed:
-                self._states.tell(key_of(stream, self.scopes[made.options.scope == "global"]), state)
+        for publisher in self._publishers():
+            if publisher.stream == stream and not publisher.closed:
+                self._states.tell(publisher.key, state)
 
     @property
     def connected(self) -> int:
@@ -191,14 +196,13 @@ class ZenohStreams:
         if not self._open:
             return
         self._open = False
-        for made in list(self._made):
-            made.close()
-        self._linger()
-        self.keeper.close()
-        for made in list(self._made):
-            if isinstance(made, ZenohPublisher):
-                made.end()
-        self.session.close()
+        with ExitStack() as ending:  # from the last to the first; one that fails keeps no other
+            ending.callback(self.session.close)
+            ending.callback(self._end_publishers)
+            ending.callback(self.keeper.close)
+            ending.callback(self._linger)
+            for made in reversed(self._made):
+                ending.callback(made.close)
 
     def forget(self, made: object) -> None:
         """It has ended."""
@@ -208,6 +212,19 @@ class ZenohStreams:
 
     leave = forget
 
+    def silenced(self, publisher: ZenohPublisher) -> None:
+        """It sends nothing more: how its source is says nothing, unless another one here publishes the stream."""
+        if not any(publisher.key == other.key for other in self._publishers() if not other.closed):
+            self._states.tell(publisher.key, "")
+
+    def _publishers(self) -> list[ZenohPublisher]:
+        return [made for made in self._made if isinstance(made, ZenohPublisher)]
+
+    def _end_publishers(self) -> None:
+        with ExitStack() as ending:
+            for publisher in self._publishers():
+                ending.callback(publisher.end)
+
     def _keep(self, made: M, *wants: Want) -> M:
         with self._lock:
             self._made.append(made)
@@ -216,9 +233,9 @@ class ZenohStreams:
 
     def _end_closed(self, spool: Path) -> None:
         """Whoever was closed, and stays only to be asked for what is in this spool, has a successor now."""
-        for made in list(self._made):
-            if isinstance(made, ZenohPublisher) and made.spool and made.spool.path == spool and made.closed:
-                made.end()
+        for publisher in self._publishers():
+            if publisher.spool and publisher.spool.path == spool and publisher.closed:
+                publisher.end()
 
     def _follow(self) -> Tokens:
         kinds = (ALIVE, GROUP, STATE)

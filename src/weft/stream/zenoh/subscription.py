@@ -124,7 +124,7 @@ class ZenohSubscription:
         elif header.kind == Kind.BEAT and header.flags & RELIABLE:
             self._receiver.beat(frame.stream, header.publisher, header.number, header.flags, header.age_ms)
 
-    def _again(self, reply: zenoh.Reply, *, gap: Gap, done: list[bool]) -> None:
+    def _answer(self, reply: zenoh.Reply, *, gap: Gap, done: list[bool]) -> None:
         if (found := self._read_reply(reply)) is None or done[0] or found[0].publisher != gap.publisher:
             return
         header, frame = found
@@ -132,10 +132,10 @@ class ZenohSubscription:
             done[0] = True
             self._receiver.answered(gap, header.number)
         elif header.kind == Kind.FRAME:
-            self._receiver.again([frame], gap.publisher, header.number)
+            self._receiver.take_asked([frame], gap.publisher, header.number)
         elif header.kind == Kind.BATCH and reply.ok is not None:
             frames = self._unpacked(header, reply.ok, frame.stream)
-            self._receiver.again(frames or [], gap.publisher, header.number)
+            self._receiver.take_asked(frames or [], gap.publisher, header.number)
 
     def _presence(self, sample: zenoh.Sample) -> None:
         key, _, token = str(sample.key_expr).partition(f"/{ALIVE}/")
@@ -148,7 +148,8 @@ class ZenohSubscription:
             self._gone.pop(publisher, None)
             if int(flags) & self._asks:
                 # What it sent before it knew of this subscription went to others only.
-                self._place.keeper.do(partial(self._ask_latest, f"{key}/{CACHE}/{ident}?latest", LATEST_TRIES))
+                ask = partial(self._ask_latest, f"{key}/{CACHE}/{ident}?latest", LATEST_TRIES)
+                self._place.keeper.note((self, publisher), ask)
         else:
             self._gone[publisher] = monotonic()
             self._place.keeper.call(partial(self._give_up, publisher), monotonic() + GONE_S)
@@ -191,7 +192,7 @@ class ZenohSubscription:
         """Ask a publisher for what is missing; called by the reader."""
         done = [False]
         ends = count(1)
-        take = partial(self._again, gap=gap, done=done)
+        take = partial(self._answer, gap=gap, done=done)
         end = partial(self._unanswered, gap, done, ends)
         for scope in self._place.scopes:
             selector = f"{key_of(stream, scope)}/{CACHE}/{gap.publisher:016x}?first={gap.first};last={gap.last}"

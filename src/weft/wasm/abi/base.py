@@ -1,31 +1,16 @@
-"""What an ABI is: how a host recognises a guest, starts it, and gives it a frame.
+"""What an ABI is: how a host recognises a guest and starts it.
 
 A foreign ABI is one file in this folder with one subclass of :class:`Abi`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar, Protocol
+from collections.abc import Mapping
+from typing import ClassVar
 
-from weft.core.frame import Frame
 from weft.core.protocols import Terminal
+from weft.wasm.abi.guest import Guest
 from weft.wasm.program import Program
-from weft.wasm.state import GuestState
-
-
-class Guest(Protocol):
-    """A started guest."""
-
-    @property
-    def state(self) -> GuestState | None:
-        """The state of its instance, where it has one now; its handler keeps or throws away what a frame wrote."""
-
-    def handle(self, frame: Frame) -> Sequence[Frame]:
-        """What it emits for a frame. Raises GuestError."""
-
-    def close(self) -> None:
-        """End it."""
 
 
 class Abi:

@@ -23,13 +23,12 @@ from weft.core.suggest import did_you_mean
 from weft.core.text import visible
 from weft.core.units import format_duration
 from weft.wasm.abi.base import Abi
-from weft.wasm.abi.command import run_main
+from weft.wasm.abi.guest import ResidentGuest, start_runtime
 from weft.wasm.guard import Refusal
 from weft.wasm.host.env_bindgen import BYTES, TEXT, BytesReturned, RecordsReturned, Value, read_records
 from weft.wasm.instance import Instance
 from weft.wasm.look import media_type_of
 from weft.wasm.program import Program
-from weft.wasm.state import GuestState
 
 RESULT_AT = 8
 """Where a wasm-bindgen function writes its result's pointer and length."""
@@ -78,32 +77,23 @@ class Bindgen(Abi):
         return BindgenGuest(Instance(program))
 
 
-class BindgenGuest:
+class BindgenGuest(ResidentGuest):
     """A started module."""
 
     def __init__(self, instance: Instance) -> None:
-        self._instance = instance
+        super().__init__(instance)
         self._exports = instance.program.functions
         self._function = chosen_function(instance.program)
         self._call_it = self._wasm_bindgen if _convention(instance.program) == "wasm-bindgen" else self._wasmedge
         self._until = 0.0
-        try:
-            if "_initialize" in self._exports:
-                instance.call("_initialize", "start")
-            elif "_start" in self._exports:
-                run_main(instance, "start")
-        except BaseException:
-            instance.close()
-            raise
 
-    @property
-    def state(self) -> GuestState:
-        """The instance's."""
-        return self._instance.state
+    def prepare(self) -> None:
+        """The runtime's start."""
+        start_runtime(self.instance)
 
     def handle(self, frame: Frame) -> Sequence[Frame]:
         """One call of the function. Raises GuestError; GuestFailed where it returned an error."""
-        instance = self._instance
+        instance = self.instance
         instance.begin(frame)
         self._until = time.monotonic() + instance.settings.limits.time
         try:
@@ -117,43 +107,38 @@ class BindgenGuest:
             instance.emitted.add(frame.derive(payload, media_type=media_type, stream=""))
         return instance.emitted.frames
 
-    def close(self) -> None:
-        """Release the instance."""
-        self._instance.close()
-
     def _wasm_bindgen(self, payload: bytes) -> list[Value]:
         align = (1,) if self._exports["__wbindgen_malloc"].startswith("(i32 i32)") else ()
         given = self._call("__wbindgen_malloc", len(payload), *align)
-        self._instance.memory.write(given, payload)
+        self.instance.memory.write(given, payload)
         self._call(self._function, RESULT_AT, given, len(payload))
-        at, size = self._instance.memory.unpack(_PAIR, RESULT_AT)
-        data = self._instance.memory.read(at, size)
+        at, size = self.instance.memory.unpack(_PAIR, RESULT_AT)
+        data = self.instance.memory.read(at, size)
         if size:
             self._call("__wbindgen_free", _signed(at), _signed(size), *align)
         return [(BYTES, data)] if size else []
 
     def _wasmedge(self, payload: bytes) -> list[Value]:
-        memory = self._instance.memory
+        memory = self.instance.memory
         parameters = self._call("allocate", _PAIR.size)
         given = self._call("allocate", len(payload))
         memory.write(given, payload)
         memory.write(parameters, _PAIR.pack(given & 0xFFFFFFFF, len(payload)))
         returned = self._call(self._function, parameters, 1)
-        gives_pointer = self._exports[self._function] == _SIGNATURES["wasmedge-bindgen"][0]
-        values = self._returned(returned) if gives_pointer else self._told()
         self._call("deallocate", parameters, _PAIR.size)
-        return values
+        gives_pointer = self._exports[self._function] == _SIGNATURES["wasmedge-bindgen"][0]
+        return self._returned(returned) if gives_pointer else self._told()
 
     def _returned(self, pointer: int) -> list[Value]:
         """Results behind the pointer that the function returned; all of it is the host's to free."""
-        memory = self._instance.memory
+        memory = self.instance.memory
         failed, at, count = memory.unpack(_RETURNED, pointer)
         self._free(pointer, _RETURNED.size)
         if failed:
             message = memory.read(at, count).decode(errors="replace")
             self._free(at, count)
             raise self._error(message)
-        records = read_records(memory, at, count, self._instance.settings.limits.emits)
+        records = read_records(memory, at, count, self.instance.settings)
         values = [(kind, memory.read(value, size)) for value, kind, size in records]
         for value, _, size in records:
             self._free(value, size)
@@ -164,8 +149,7 @@ class BindgenGuest:
         """Results that the function gave by calling the host."""
         values: list[Value] = []
         for cls in (BytesReturned, RecordsReturned):
-            host = self._instance.host(cls)
-            assert isinstance(host, BytesReturned | RecordsReturned)
+            host = self.instance.host(cls)
             if host.error is not None:
                 raise self._error(host.error)
             values += host.values
@@ -180,16 +164,16 @@ class BindgenGuest:
     def _call(self, name: str, *args: int) -> int:
         """Call an export. The calls of one frame share its time."""
         if time.monotonic() >= self._until:
-            allowed = format_duration(self._instance.settings.limits.time)
+            allowed = format_duration(self.instance.settings.limits.time)
             raise TimeLimitError(
                 f"ran longer than its {allowed}",
-                where=self._instance.settings.name,
+                where=self.instance.settings.name,
                 cure="raise limits.time (--timeout)",
             )
-        return self._instance.call(name, "time", *args)
+        return self.instance.call(name, "time", *args)
 
     def _error(self, message: str) -> GuestFailed:
-        name = self._instance.settings.name
+        name = self.instance.settings.name
         return GuestFailed(f"{self._function} returned an error: {visible(message[:1024])}", where=name)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from weft.core.errors import GuestExit
 from weft.core.frame import Frame
 from weft.core.protocols import Terminal
 from weft.wasm.abi.base import Abi
-from weft.wasm.instance import Instance, TimeLimit
+from weft.wasm.abi.guest import run_main
+from weft.wasm.instance import Instance
 from weft.wasm.look import media_type_of
 from weft.wasm.output import CapturedOutput, GuestLog
 from weft.wasm.program import Program
@@ -65,12 +65,3 @@ class CommandGuest:
         """Release the instance."""
         if self._instance:
             self._instance.close()
-
-
-def run_main(instance: Instance, limit: TimeLimit, main: str = "_start") -> None:
-    """Run ``_start``, or another main, to its end. Raises GuestExit for a non-zero exit code, GuestError otherwise."""
-    try:
-        instance.call(main, limit)
-    except GuestExit as end:
-        if end.code:
-            raise

@@ -10,9 +10,9 @@ from weft.core.protocols import Terminal
 from weft.core.text import visible
 from weft.wasm import faults
 from weft.wasm.abi.base import Abi
+from weft.wasm.abi.guest import ResidentGuest
 from weft.wasm.instance import Instance, TimeLimit
 from weft.wasm.program import Program
-from weft.wasm.state import GuestState
 
 MAX_REASON = 4096
 """Characters of a reason; of a longer one the end is kept."""
@@ -39,37 +39,24 @@ class Component(Abi):
         return ComponentGuest(Instance(program))
 
 
-class ComponentGuest:
+class ComponentGuest(ResidentGuest):
     """A started component."""
 
-    def __init__(self, instance: Instance) -> None:
-        self._instance = instance
-        if "init" in instance.program.functions:
-            try:
-                self._call("init", "start")
-            except BaseException:
-                instance.close()
-                raise
-
-    @property
-    def state(self) -> GuestState:
-        """The instance's."""
-        return self._instance.state
+    def prepare(self) -> None:
+        """``init``, where it is there."""
+        if "init" in self.instance.program.functions:
+            self._checked("init", "start")
 
     def handle(self, frame: Frame) -> Sequence[Frame]:
         """One call of ``handle``. Raises GuestFailed with what it returned as its error, GuestError otherwise."""
-        self._instance.begin(frame)
-        self._call("handle", "time")
-        return self._instance.emitted.frames
+        self.instance.begin(frame)
+        self._checked("handle", "time")
+        return self.instance.emitted.frames
 
-    def close(self) -> None:
-        """Release the instance."""
-        self._instance.close()
-
-    def _call(self, name: str, limit: TimeLimit) -> None:
-        is_ok, said = self._instance.ask(name, limit)
+    def _checked(self, function: str, limit: TimeLimit) -> None:
+        is_ok, said = self.instance.ask(function, limit)
         if not is_ok:
-            raise faults.failed(self._instance, name, _plain(said))
+            raise faults.failed(self.instance, function, _plain(said))
 
 
 def _plain(text: str) -> str:

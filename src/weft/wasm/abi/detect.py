@@ -11,10 +11,10 @@ from weft.core.errors import ModuleError, UsageError
 from weft.core.suggest import did_you_mean
 from weft.wasm.abi import abis
 from weft.wasm.abi.base import Abi
+from weft.wasm.abi.component import HANDLE
 from weft.wasm.program import signature_of
 
-_HANDLE = "func() -> result<_, string>"
-_FOR_COMPONENTS = {"component": {"handle": _HANDLE, "init": _HANDLE}, "command": {"_start": "func() -> result"}}
+_FOR_COMPONENTS = {"component": {"handle": HANDLE, "init": HANDLE}, "command": {"_start": "func() -> result"}}
 """The ABIs that call components, the first to try first, with the functions they call."""
 
 

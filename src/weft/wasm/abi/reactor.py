@@ -9,9 +9,9 @@ from weft.core.frame import Frame
 from weft.core.protocols import Terminal
 from weft.wasm import faults
 from weft.wasm.abi.base import Abi
+from weft.wasm.abi.guest import ResidentGuest
 from weft.wasm.instance import Instance, TimeLimit
 from weft.wasm.program import Program
-from weft.wasm.state import GuestState
 
 
 class Reactor(Abi):
@@ -29,36 +29,23 @@ class Reactor(Abi):
         return ReactorGuest(Instance(program))
 
 
-class ReactorGuest:
+class ReactorGuest(ResidentGuest):
     """A started reactor."""
 
-    def __init__(self, instance: Instance) -> None:
-        self._instance = instance
-        exports = instance.program.functions
-        try:
-            if "_initialize" in exports:
-                instance.call("_initialize", "start")
-            if "weft_init" in exports:
-                self._checked("weft_init", "start")
-        except BaseException:
-            instance.close()
-            raise
-
-    @property
-    def state(self) -> GuestState:
-        """The instance's."""
-        return self._instance.state
+    def prepare(self) -> None:
+        """``_initialize`` and ``weft_init``, where they are there."""
+        exports = self.instance.program.functions
+        if "_initialize" in exports:
+            self.instance.call("_initialize", "start")
+        if "weft_init" in exports:
+            self._checked("weft_init", "start")
 
     def handle(self, frame: Frame) -> Sequence[Frame]:
         """One call of ``weft_handle``. Raises GuestError."""
-        self._instance.begin(frame)
+        self.instance.begin(frame)
         self._checked("weft_handle", "time")
-        return self._instance.emitted.frames
-
-    def close(self) -> None:
-        """Release the instance."""
-        self._instance.close()
+        return self.instance.emitted.frames
 
     def _checked(self, function: str, limit: TimeLimit) -> None:
-        if code := self._instance.call(function, limit):
-            raise faults.refused(self._instance, function, code)
+        if code := self.instance.call(function, limit):
+            raise faults.refused(self.instance, function, code)

@@ -24,7 +24,7 @@ from weft.core.frame import Frame
 from weft.core.protocols import Terminal
 from weft.core.units import format_duration
 from weft.wasm.abi.base import Abi
-from weft.wasm.abi.command import run_main
+from weft.wasm.abi.guest import run_main
 from weft.wasm.instance import NO_FRAME, Instance
 from weft.wasm.output import GuestLog
 from weft.wasm.program import Program
@@ -85,7 +85,11 @@ class StdioGuest:
         self._pipe = Pipe()
         self._thread = threading.Thread(target=self._run, args=(program,), name=f"weft-{program.settings.name}")
         self._thread.daemon = True
-        self._thread.start()
+        try:
+            self._thread.start()
+        except BaseException:
+            self._pipe.give_up()
+            raise
 
     def wait_started(self) -> None:
         """Until the module is instantiated. Raises GuestError when it does not start."""

@@ -58,6 +58,13 @@ class Handles(HostPart):
         self.held += nbytes
         return number
 
+    def weigh(self, number: int, nbytes: int) -> None:
+        """An object is of so many bytes from now on. Raises Refusal over a limit, and nothing changes."""
+        item, before = self._items[number]
+        self.room_for_bytes(nbytes - before)
+        self._items[number] = (item, nbytes)
+        self.held += nbytes - before
+
     def get(self, number: int, cls: type[Item]) -> Item:
         """The object behind a number that the guest has a handle of."""
         item = self._items[number][0]

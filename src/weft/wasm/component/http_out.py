@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, get_args
 from weft.core.address import redacted
 from weft.core.errors import DeniedError
 from weft.wasm.component import cvalues, native
-from weft.wasm.component.http_gate import Gate, Request
+from weft.wasm.component.aide import WASI
+from weft.wasm.component.http_courier import Courier, Request
 from weft.wasm.component.types import STRING, U16, Option, Record, Result, Variant, no_handles
-from weft.wasm.component.waiting import WASI
 from weft.wasm.host.base import HostPart
 from weft.wasm.http.faults import Code, HttpFault
 from weft.wasm.http.relay import relay
@@ -46,7 +46,7 @@ class Outgoing(HostPart):
     def __init__(self, instance: Instance) -> None:
         super().__init__(instance)
         self._requests = Requests(instance, instance.seconds_left, GRACE_S)
-        self._gate: Gate | None = None
+        self._courier: Courier | None = None
 
     @classmethod
     def check(cls, settings: Settings, imports: frozenset[str]) -> None:
@@ -73,11 +73,11 @@ class Outgoing(HostPart):
 
     def _handle(self, context: int, args: int, _count: int, results: int) -> int:
         """``handle(request, options)``."""
-        if self._gate is None:
-            self._gate = Gate(context)
-        begin, request = perf_counter(), self._gate.look(args)
+        if self._courier is None:
+            self._courier = Courier(context)
+        begin, request = perf_counter(), self._courier.look(args)
         try:
-            self._send(self._gate, request, args, results)
+            self._send(self._courier, request, args, results)
             came = "= sent"
         except HttpFault as fault:
             if self.instance.expired():
@@ -86,21 +86,31 @@ class Outgoing(HostPart):
             self.instance.note(f"outgoing-handler.handle: {fault.reason}", fault.cure)
             payload = (None, None) if fault.code in _PAYLOADS else None
             _ERROR.write(results, (False, (fault.code, payload)), no_handles)
-            with suppress(native.ForeignResourceError):  # what the guest still uses goes with its store
-                native.give_back(context, ctypes.c_size_t.from_address(args + cvalues.AT).value)
+            for value in filter(None, (args, _options_at(args))):
+                with suppress(native.ForeignResourceError):  # what the guest still uses goes with its store
+                    native.give_back(context, _pointer_in(value))
         if (trace := self.instance.settings.trace) is not None:
             url = redacted(f"{request.scheme}://{request.authority}{request.path}")
             called = f"outgoing-handler.handle({request.method} {url})"
             trace.call(self.instance.settings.name, called, came, perf_counter() - begin)
         return 0
 
-    def _send(self, gate: Gate, request: Request, args: int, results: int) -> None:
+    def _send(self, courier: Courier, request: Request, args: int, results: int) -> None:
         """Raises HttpFault."""
-        options = args + cvalues.SIZE
-        boxed = ctypes.c_size_t.from_address(options + cvalues.AT).value
-        wanted = gate.patience(boxed) if boxed else None
+        options = _options_at(args)
+        wanted = courier.patience(options) if options else None
         exchange = self._requests.open(request.method, request.scheme, request.authority, wanted)
-        if not gate.turn(args, relay().authority, f"/{exchange.secret}{request.path}"):
+        if not courier.turn(args, relay().authority, f"/{exchange.secret}{request.path}"):
             relay().end(exchange)
             raise HttpFault("HTTP-request-URI-invalid", f"{exchange.target}: the path is none")
-        gate.send(args, options, self.instance.seconds_left() + GRACE_S, results)
+        courier.send(args, args + cvalues.SIZE, self.instance.seconds_left() + GRACE_S, results)
+
+
+def _options_at(args: int) -> int:
+    """The address of the options' value, which stands in the second argument; 0 for none."""
+    return _pointer_in(args + cvalues.SIZE)
+
+
+def _pointer_in(value: int) -> int:
+    """What an option or a resource points to."""
+    return ctypes.c_size_t.from_address(value + cvalues.AT).value

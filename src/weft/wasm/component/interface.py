@@ -18,7 +18,7 @@ from weft.core.errors import GuestError, WeftError
 from weft.wasm.component import cvalues, native
 from weft.wasm.component.handles import Handles
 from weft.wasm.component.types import Result, Type, signature_text
-from weft.wasm.guard import Kind, Refusal, kind_of
+from weft.wasm.guard import Kind, Refusal, refusal_of
 from weft.wasm.host.base import HostPart
 from weft.wasm.native import Stop
 
@@ -154,12 +154,8 @@ class Interface(HostPart):
             value = method(*values)
         except Stop:
             raise
-        except Refusal as refusal:
-            return self._refused(refusal, label, fails=fails)
-        except WeftError as error:
-            return self._refused(Refusal(kind_of(error), error.what, error.cure), label, fails=fails)
         except Exception as error:  # noqa: BLE001 - an engine or a codec may raise anything; the guest gets an error
-            return self._refused(Refusal("failed", f"{type(error).__name__}: {error}"), label, fails=fails)
+            return self._refused(refusal_of(error), label, fails=fails)
         return (True, value) if fails else value
 
     def _refused(self, refusal: Refusal, label: str, *, fails: bool) -> Any:

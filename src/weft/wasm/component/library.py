@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import wasmtime
 from wasmtime import _bindings, _ffi
+from wasmtime import component as wc
 
 ADDRESS = ctypes.c_void_p
 SIZE = ctypes.c_size_t
@@ -40,3 +41,24 @@ host_to_any = _foreign("wasmtime_component_resource_host_to_any", ADDRESS, ADDRE
 def raise_error(address: int) -> NoReturn:
     """Raise the error at an address, which is its own from here on: wasmtime.WasmtimeError or ExitTrap."""
     raise wasmtime.WasmtimeError._from_ptr(ctypes.cast(address, ctypes.POINTER(_bindings.wasmtime_error_t)))
+
+
+def instantiate(linker: wc.Linker, store: Any, component: wc.Component) -> Any:
+    """An instance of a component in a store. Raises wasmtime.WasmtimeError or ExitTrap."""
+    instance = _bindings.wasmtime_component_instance_t()
+    error = _bindings._wasmtime_component_linker_instantiate(
+        linker.ptr(), store, component.ptr(), ctypes.byref(instance)
+    )
+    if error:
+        raise wasmtime.WasmtimeError._from_ptr(error)
+    return instance
+
+
+def function_of(instance: Any, store: Any, index: wc.ExportIndex) -> Any:
+    """A function that an instance exports, which must be there."""
+    function = _bindings.wasmtime_component_func_t()
+    found = _bindings._wasmtime_component_instance_get_func(
+        ctypes.byref(instance), store, index.ptr(), ctypes.byref(function)
+    )
+    assert found
+    return function

@@ -30,8 +30,8 @@ INSTANCES = 256
 
 TABLES = 32
 
-OWN_MEMORIES = 2
-"""Linear memories of components of ours in a guest's store: one waits, one looks at requests."""
+AIDES = 2
+"""Aides in a guest's store, each with a linear memory: one waits, one looks at requests."""
 
 _NOT_LINKED = "matching implementation was not found in the linker"
 
@@ -66,7 +66,7 @@ class ComponentProgram(Program):
     def store(self, stdin: bytes | str | None, instance: native.Running) -> ComponentStore:
         """An empty store with this function's limits and world; ``stdin`` as :meth:`World.config` takes it."""
         memory = max(1, self.settings.limits.memory // self._memories)
-        store = ComponentStore(engine().raw, memory, self._exports, memories=self._memories + OWN_MEMORIES)
+        store = ComponentStore(engine().raw, memory, self._exports, memories=self._memories + AIDES)
         if self._uses_wasi:
             store.set_wasi(self._world, stdin, native.new_printer(instance))
         if self._uses_http:
@@ -153,24 +153,14 @@ class ComponentStore(Store):
 
     def start(self, linker: wc.Linker, component: wc.Component) -> None:
         """Make the store's one instance. Raises wasmtime's own errors."""
-        instance = _bindings.wasmtime_component_instance_t()
-        error = _bindings._wasmtime_component_linker_instantiate(
-            linker.ptr(), self.context, component.ptr(), ctypes.byref(instance)
-        )
-        if error:
-            raise wasmtime.WasmtimeError._from_ptr(error)
-        self._instance = instance
+        self._instance = library.instantiate(linker, self.context, component)
 
     def memory(self) -> None:
         """A component's memories are its own."""
 
     def function(self, name: str, signature: str) -> Any:
         """An exported function without parameters, ready to be called."""
-        function = _bindings.wasmtime_component_func_t()
-        found = _bindings._wasmtime_component_instance_get_func(
-            ctypes.byref(self._instance), self.context, self._exports[name].ptr(), ctypes.byref(function)
-        )
-        assert found
+        function = library.function_of(self._instance, self.context, self._exports[name])
         return ComponentCall(self.context, function, exits=name == "_start")
 
 

@@ -4,8 +4,7 @@ wasmtime waits inside one host call, where neither the epoch nor anything else r
 hour would keep its thread for an hour. So a wait for one thing is cut into moments, with a look at the time after
 each, and a timer rings at the end of the frame's time at the latest: all else that a guest here can wait for is
 ready at once. (A wait for several things stays wasmtime's own: 50.0.1 ends a guest that lends two handles to a
-function of the host.) The waiting itself is done by a small component of ours in the guest's store, since only a
-component can hand a handle on.
+function of the host.) The waiting itself is done by an aide, since only a component can hand a handle on.
 """
 
 from __future__ import annotations
@@ -13,24 +12,16 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import wasmtime
-from wasmtime import _bindings
-from wasmtime import component as wc
-
-from weft.core.once import Once
-from weft.wasm.component import cvalues, library, native
+from weft.wasm.component import cvalues, native
+from weft.wasm.component.aide import WASI, Aide, AideCode
 from weft.wasm.component.types import U64, no_handles
-from weft.wasm.engine import engine
 from weft.wasm.host.base import HostPart
 from weft.wasm.native import Stop
 
 if TYPE_CHECKING:
     from weft.wasm.instance import Instance
-
-WASI = "0.2.12"
-"""The version under which wasmtime's linker has its WASI; guests may import another one."""
 
 FUNCTIONS = {
     f"wasi:io/poll@{WASI}": ("[method]pollable.block",),
@@ -100,14 +91,7 @@ _WAITER = f"""
 )"""
 
 
-@Once
-def _waiter() -> tuple[wc.Linker, wc.Component, dict[str, wc.ExportIndex]]:
-    """Our component, and wasmtime's WASI for it to import."""
-    linker = wc.Linker(engine().raw)
-    linker.add_wasip2()
-    component = engine().compile_component(bytes(wasmtime.wat2wasm(_WAITER)), "waiting")
-    found = {name: component.get_export_index(name) for name in ("wait", "timer", "until")}
-    return linker, component, {name: index for name, index in found.items() if index is not None}
+_CODE = AideCode("waiting", _WAITER, ("wait", "timer", "until"))
 
 
 class Waiting(HostPart):
@@ -115,7 +99,7 @@ class Waiting(HostPart):
 
     def __init__(self, instance: Instance) -> None:
         super().__init__(instance)
-        self._functions: dict[str, Any] = {}
+        self._aide: Aide | None = None
 
     def bind(self, function: str) -> Callable[..., int]:
         """The function as wasmtime calls it."""
@@ -151,32 +135,10 @@ class Waiting(HostPart):
         return _LONGEST if left == math.inf else int(left * 1e9) + GRACE
 
     def _ask(self, name: str, context: int, first: int, second: int, result: int) -> None:
-        """Call our component with the value at an address and a number."""
-        if not self._functions:
-            self._functions = _made_in(context)
+        """Call our aide with the value at an address and a number."""
+        if self._aide is None:
+            self._aide = Aide(_CODE, context)
         params = ctypes.create_string_buffer(2 * cvalues.SIZE)
         ctypes.memmove(params, first, cvalues.SIZE)
         U64.write(ctypes.addressof(params) + cvalues.SIZE, second, no_handles)
-        if error := library.call(ctypes.byref(self._functions[name]), context, params, 2, result, 1):
-            library.error_delete(error)
-            raise Stop  # its time was up
-
-
-def _made_in(context: int) -> dict[str, Any]:
-    """Our component's functions in a guest's store."""
-    linker, component, indexes = _waiter()
-    store = ctypes.cast(context, ctypes.POINTER(_bindings.wasmtime_context_t))
-    instance = _bindings.wasmtime_component_instance_t()
-    error = _bindings._wasmtime_component_linker_instantiate(
-        linker.ptr(), store, component.ptr(), ctypes.byref(instance)
-    )
-    if error:
-        raise wasmtime.WasmtimeError._from_ptr(error)
-    functions = {}
-    for name, index in indexes.items():
-        functions[name] = _bindings.wasmtime_component_func_t()
-        found = _bindings._wasmtime_component_instance_get_func(
-            ctypes.byref(instance), store, index.ptr(), ctypes.byref(functions[name])
-        )
-        assert found
-    return functions
+        self._aide.call(name, params, 2, result)

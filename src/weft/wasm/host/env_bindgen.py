@@ -9,13 +9,15 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, ClassVar
 
-from weft.core.errors import GuestTrap
+from weft.core.errors import GuestTrap, OutputLimitError
+from weft.core.units import format_size
 from weft.wasm.guard import KINDS, Kind, Refusal
 from weft.wasm.host.base import HostModule, exported
 from weft.wasm.memory import GuestMemory
 
 if TYPE_CHECKING:
     from weft.wasm.instance import Instance
+    from weft.wasm.program import Settings
 
 BYTES, TEXT = 21, 31
 """wasmedge-bindgen's numbers of the types that matter most."""
@@ -87,10 +89,12 @@ class RecordsReturned(_Returned):
     def return_result(self, ptr: int, count: int) -> None:
         """The function's results. A bad pointer ends the guest."""
         try:
-            records = read_records(self.memory, ptr, count, self.instance.settings.limits.emits)
+            records = read_records(self.memory, ptr, count, self.instance.settings)
             self.values = [(kind, self.memory.read(at, size)) for at, kind, size in records]
         except Refusal as refusal:
             self.end(GuestTrap(f"return_result: {refusal.reason}", where=self.instance.settings.name))
+        except OutputLimitError as error:
+            self.end(error)
         self.kept = [(at, size) for at, kind, size in records if kind > _LARGEST_NUMBER]  # numbers lie on the stack
 
     @exported("(i32 i32) -> ()")
@@ -99,8 +103,14 @@ class RecordsReturned(_Returned):
         self.take_error(ptr, length)
 
 
-def read_records(memory: GuestMemory, ptr: int, count: int, most: int) -> list[tuple[int, int, int]]:
-    """Pointer, type and size of each result. Raises Refusal."""
-    if not 0 <= count <= most:
-        raise Refusal("invalid", f"{count} results; at most {most}")
-    return list(RECORD.iter_unpack(memory.read(ptr, count * RECORD.size)))
+def read_records(memory: GuestMemory, ptr: int, count: int, settings: Settings) -> list[tuple[int, int, int]]:
+    """Pointer, type and size of each result. Raises Refusal, and OutputLimitError for more than may be emitted."""
+    limits = settings.limits
+    if not 0 <= count <= limits.emits:
+        raise Refusal("invalid", f"{count} results; at most {limits.emits}")
+    records = list(RECORD.iter_unpack(memory.read(ptr, count * RECORD.size)))
+    size = sum(size for _, _, size in records)  # results may overlap, and be more than its memory
+    if size > limits.output:
+        what = f"emitted {format_size(size)} for one frame, and may {format_size(limits.output)}"
+        raise OutputLimitError(what, where=settings.name, cure="raise limits.output")
+    return records

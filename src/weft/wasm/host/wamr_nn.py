@@ -83,7 +83,7 @@ class WamrNN(HostModule):
         state, port = self._nn.input_of(context, index)
         dims, dtype, values = self._tensor(tensor_ptr)
         stored = _stored(values, dtype, port)
-        state.inputs[port.name] = fit_tensor(stored, port.dtype, dims, port, state.model.info.layout)
+        self._nn.keep_input(state, port, fit_tensor(stored, port.dtype, dims, port, state.model.info.layout))
 
     @exported("(i32) -> (i32)")
     def compute(self, context: int) -> None:

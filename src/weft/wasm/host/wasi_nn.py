@@ -18,6 +18,7 @@ from weft.core.tensor import Tensor
 from weft.wasm.guard import Kind, Refusal
 from weft.wasm.host.base import HostModule, exported
 from weft.wasm.host.nn_grants import BY_NAME, GRANT, OWN_MODEL, check_own_model, granted_model
+from weft.wasm.host.nn_held import bytes_of, check_held
 from weft.wasm.host.nn_ports import port_at, port_named
 from weft.wasm.host.nn_tensors import read_tensor, tensor_words
 
@@ -33,13 +34,26 @@ _DEVICES = {0: "cpu", 1: "cuda", 2: "npu", 3: "cpu"}
 Item = TypeVar("Item")
 
 
-@dataclass(slots=True)
-class Context:
-    """One execution context: a model, the inputs set so far and the outputs of the last inference."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Graph:
+    """A model a guest loaded; ``nbytes`` is what it brought for it."""
 
     model: Model
+    nbytes: int = 0
+
+
+@dataclass(slots=True)
+class Context:
+    """One execution context: a graph, the inputs set so far and the outputs of the last inference."""
+
+    graph: Graph
     inputs: dict[str, Tensor] = field(default_factory=dict)
     outputs: dict[str, Tensor] | None = None
+
+    @property
+    def model(self) -> Model:
+        """The graph's."""
+        return self.graph.model
 
 
 class WasiNN(HostModule):
@@ -68,7 +82,7 @@ class WasiNN(HostModule):
 
     def __init__(self, instance: Instance) -> None:
         super().__init__(instance)
-        self._graphs: dict[int, Model] = {}
+        self._graphs: dict[int, Graph] = {}
         self._contexts: dict[int, Context] = {}
         self._next_graph = 0
         self._next_context = 0
@@ -89,16 +103,18 @@ class WasiNN(HostModule):
         if target not in _DEVICES:
             raise Refusal("invalid", f"no target {target}; 0 cpu, 1 gpu, 2 tpu, 3 auto")
         builders = [self.memory.unpack(_BUILDER, parts_ptr + index * _BUILDER.size) for index in range(count)]
-        self._check_held(sum(length for _, length in builders))  # parts may overlap, and be more than its memory
+        nbytes = sum(length for _, length in builders)
+        check_held(self.instance, self._held() + nbytes)  # parts may overlap, and be more than its memory
         parts = [self.memory.read(ptr, length) for ptr, length in builders]
         options = ModelOptions(device=_DEVICES[target])
-        self._add_graph(lambda: self.instance.settings.services.models.load_bytes(parts, options), graph_out)
+        load_bytes = self.instance.settings.services.models.load_bytes
+        self._add_graph(lambda: Graph(load_bytes(parts, options), nbytes), graph_out)
 
     @exported("(i32 i32 i32) -> (i32)")
     def load_by_name(self, name_ptr: int, name_len: int, graph_out: int) -> None:
         """A granted model, which the host has loaded already."""
         name = self.memory.text(name_ptr, name_len)
-        self._add_graph(lambda: granted_model(self.instance, name), graph_out)
+        self._add_graph(lambda: Graph(granted_model(self.instance, name)), graph_out)
 
     @exported("(i32 i32 i32 i32 i32) -> (i32)")
     def load_by_name_with_config(
@@ -123,10 +139,10 @@ class WasiNN(HostModule):
     @exported("(i32 i32) -> (i32)")
     def init_execution_context(self, graph: int, context_out: int) -> None:
         """A context for a graph."""
-        model = _get(self._graphs, graph, "graph")
+        of = _get(self._graphs, graph, "graph")
         self._check_handles()
         self.memory.write_u32(context_out, self._next_context)
-        self._contexts[self._next_context] = Context(model)
+        self._contexts[self._next_context] = Context(of)
         self._next_context += 1
 
     @exported("(i32) -> (i32)")
@@ -193,6 +209,12 @@ class WasiNN(HostModule):
         state = _get(self._contexts, context, "context")
         return state, port_at(state.model.info.inputs, index, "input")
 
+    def keep_input(self, state: Context, port: Port, tensor: Tensor) -> None:
+        """Set an input of a context. Raises Refusal where the host would hold too much for this guest."""
+        replaced = state.inputs.get(port.name)
+        check_held(self.instance, self._held() + tensor.nbytes - (replaced.nbytes if replaced else 0))
+        state.inputs[port.name] = tensor
+
     def output_of(self, context: int, index: int) -> tuple[Context, Port, Tensor]:
         """A context, one of its outputs and its value. Raises Refusal before compute succeeded."""
         state = _get(self._contexts, context, "context")
@@ -203,12 +225,12 @@ class WasiNN(HostModule):
 
     # --- helpers -----------------------------------------------------------------------
 
-    def _add_graph(self, load: Callable[[], Model], graph_out: int) -> None:
+    def _add_graph(self, load: Callable[[], Graph], graph_out: int) -> None:
         self._check_handles()
         self.memory.view(graph_out, 4)  # a bad pointer must not cost a load
-        model = load()
+        graph = load()
         self.memory.write_u32(graph_out, self._next_graph)
-        self._graphs[self._next_graph] = model
+        self._graphs[self._next_graph] = graph
         self._next_graph += 1
 
     def _check_handles(self) -> None:
@@ -220,14 +242,14 @@ class WasiNN(HostModule):
         last = state.inputs.get(port.name)
         tensor = read_tensor(self.memory, tensor_ptr, port, state.model.info.layout, last)
         if tensor is not last:
-            held = sum(kept.nbytes for other in self._contexts.values() for kept in other.inputs.values())
-            self._check_held(held + tensor.nbytes)
-            state.inputs[port.name] = tensor
+            self.keep_input(state, port, tensor)
 
-    def _check_held(self, size: int) -> None:
-        """What the host holds for a guest counts like the guest's own memory."""
-        if size > (limit := self.instance.settings.limits.memory):
-            raise Refusal("too_large", f"{size} bytes of models and inputs, over the limit of {limit} (limits.memory)")
+    def _held(self) -> int:
+        """Bytes of the models it brought, those of contexts included whose graph is gone, and of all inputs."""
+        contexts = self._contexts.values()
+        graphs = {*self._graphs.values(), *(context.graph for context in contexts)}
+        inputs = sum(bytes_of(context.inputs.values()) for context in contexts)
+        return sum(graph.nbytes for graph in graphs) + inputs
 
     def _give(self, state: Context, port: Port, ptr: int, capacity: int, written_out: int) -> None:
         if state.outputs is None:

@@ -15,6 +15,7 @@ from weft.core.suggest import did_you_mean
 from weft.core.tensor import Tensor
 from weft.wasm.guard import Refusal
 from weft.wasm.host.nn_grants import check_own_model
+from weft.wasm.host.nn_held import bytes_of, check_held
 from weft.wasm.memory import Bytes
 
 if TYPE_CHECKING:
@@ -27,12 +28,14 @@ class Session:
 
     Attributes:
         reload: the same model with further outputs, tensors from its inside by name; None where that cannot be had.
+        nbytes: what the guest brought for the model.
         wanted: names of the outputs a run computes, in the order the guest asked for them.
         inner: tensors from inside the graph that are outputs of the model, too.
     """
 
     model: Model
     reload: Callable[[tuple[str, ...]], Model] | None = None
+    nbytes: int = 0
     inputs: dict[str, Tensor] = field(default_factory=dict)
     wanted: list[str] = field(default_factory=list)
     inner: tuple[str, ...] = ()
@@ -65,11 +68,12 @@ class Sessions:
         ``look_inside`` keeps the bytes, for outputs from inside the graph.
         """
         check_own_model(self._instance)
+        check_held(self._instance, self._held() + len(data))
 
         def load(outputs: tuple[str, ...] = ()) -> Model:
             return self._instance.settings.services.models.load_bytes([data], ModelOptions(outputs=outputs))
 
-        return self.add(Session(load(), load if look_inside else None))
+        return self.add(Session(load(), load if look_inside else None, len(data)))
 
     def add(self, session: Session) -> int:
         """Number a session."""
@@ -88,6 +92,12 @@ class Sessions:
         if len(self._open) >= limit:
             raise Refusal("failed", f"{limit} sessions are open, which is limits.handles; delete some")
 
+    def set_input(self, session: Session, port: Port, tensor: Tensor) -> None:
+        """Set an input of a session. Raises Refusal where the host would hold too much for this guest."""
+        replaced = session.inputs.get(port.name)
+        check_held(self._instance, self._held() + tensor.nbytes - (replaced.nbytes if replaced else 0))
+        session.inputs[port.name] = tensor
+
     def get(self, number: int) -> Session:
         """An open session. Raises Refusal."""
         try:
@@ -102,6 +112,10 @@ class Sessions:
     def clear(self) -> None:
         """Close all."""
         self._open.clear()
+
+    def _held(self) -> int:
+        """Bytes of the models the guest brought, and of all inputs."""
+        return sum(session.nbytes + bytes_of(session.inputs.values()) for session in self._open.values())
 
 
 def port_named(ports: Sequence[Port], names: Sequence[str], what: str) -> Port:

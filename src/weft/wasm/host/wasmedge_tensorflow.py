@@ -56,7 +56,8 @@ class _Graphs(SessionModule):
         row = DTYPES.get(dtype)
         if row is not port.dtype:
             raise Refusal("invalid", f"input '{port.name}' takes {port.dtype}; the guest gave {row or f'type {dtype}'}")
-        session.inputs[port.name] = Tensor.from_buffer(row, self._dims(*dims), self.memory.read(*data))
+        tensor = Tensor.from_buffer(row, self._dims(*dims), self.memory.read(*data))
+        self.sessions.set_input(session, port, tensor)
 
     def want(self, session: Session, name: str, node_output: int) -> None:
         """Have an output computed from the next run on. One from inside the graph loads the model once more."""

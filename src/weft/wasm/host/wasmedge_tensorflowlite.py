@@ -32,7 +32,7 @@ class _Lite(SessionModule):
         name = self.memory.text(name_ptr, name_len)
         port = port_named(session.model.info.inputs, [name], "input")
         data = self.memory.view(data_ptr, data_len)
-        session.inputs[port.name] = _tensor(data, port)
+        self.sessions.set_input(session, port, _tensor(data, port))
 
 
 class FirstLite(FirstGeneration, _Lite):

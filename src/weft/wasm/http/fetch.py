@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 from weft.core.text import visible
 from weft.wasm.guard import Kind, Refusal
+from weft.wasm.http.exchange import Exchange
 from weft.wasm.http.faults import HttpFault
-from weft.wasm.http.relay import Exchange, relay
+from weft.wasm.http.relay import relay
 from weft.wasm.http.requests import Requests
 
 MAX_URL = 16 * 1024

@@ -11,8 +11,9 @@ from weft.core.errors import LimitError
 from weft.core.hosts import DEFAULT_PORTS, parse_target
 from weft.core.units import format_size
 from weft.wasm.http.counters import HttpCounters
+from weft.wasm.http.exchange import Exchange
 from weft.wasm.http.faults import Code, HttpFault
-from weft.wasm.http.relay import Exchange, relay
+from weft.wasm.http.relay import relay
 
 if TYPE_CHECKING:
     from weft.wasm.instance import Instance

@@ -91,19 +91,24 @@ class ComponentBackend:
     """A :class:`weft._backend.Backend`: one import of the world ``weft:function`` for each method."""
 
     def frame_header(self) -> Header:
+        """The current frame's header."""
         return Header(frame.stream_name(), frame.media_type(), dict(frame.headers()), frame.sequence(), frame.time())
 
     def frame_payload(self) -> bytes:
+        """The current frame's payload; the API asks once for each frame, and only when the function does."""
         return frame.read_latin1(0, frame.size()).encode(_BYTES)
 
     def frame_text(self) -> str:
+        """The payload as UTF-8, what is malformed replaced by U+FFFD."""
         return frame.text()
 
     def picture_size(self) -> tuple[int, int]:
+        """Width and height."""
         with _asking():
             return image.size()
 
     def picture_pixels(self, width: int, height: int, pixel_format: str) -> bytes:
+        """Rows of pixels: "rgb8", "bgr8", "gray8" or "rgb32f"."""
         with _asking():
             pixels = image.read_latin1(width, height, _one_of(_FORMATS, pixel_format, "pixel format"))
         return pixels.encode(_BYTES)
@@ -111,6 +116,7 @@ class ComponentBackend:
     def picture_tensor(
         self, width: int, height: int, layout: str, dtype: str, mean: Triple | None, std: Triple | None
     ) -> Held:
+        """The picture as a tensor that stays with the host; layout "nchw" or "nhwc"."""
         kind, order = _one_of(_DTYPES, dtype, "dtype"), _one_of(_LAYOUTS, layout, "layout")
         with _asking():
             made = image.to_tensor(width, height, order, kind, mean, std)
@@ -118,27 +124,33 @@ class ComponentBackend:
         return Held(dtype, shape, made)
 
     def tensor_new(self, dtype: str, shape: Sequence[int], data: bytes | memoryview) -> Held:
+        """A tensor of these bytes (C order, little endian)."""
         kind = _one_of(_DTYPES, dtype, "dtype")
         with _asking():
             made = tensors.make(list(shape), kind, str(data, _BYTES))
         return Held(dtype, tuple(shape), made)
 
     def tensor_bytes(self, tensor: Held) -> bytes:
+        """Its elements (C order, little endian)."""
         return tensors.data(tensor.key).encode(_BYTES)
 
     def tensor_top(self, tensor: Held, count: int) -> list[tuple[int, float]]:
+        """Index (in C order) and value of the largest elements, largest first; ties by index; no NaN."""
         with _asking():
             return tensors.top(tensor.key, count)
 
     def tensor_free(self, tensor: Held) -> None:
+        """The function has dropped it. Must not raise, as it is called by the collector."""
         with contextlib.suppress(Exception):  # called by the collector
             tensor.key.__exit__(None, None, None)
 
     def model_load(self, name: str) -> Any:
+        """A granted model; what the form knows it by."""
         with _asking(), graph.load_by_name(name) as loaded:
             return loaded.init_execution_context()
 
     def model_run(self, model: Any, inputs: Sequence[tuple[str, Held]]) -> list[tuple[str, Held]]:
+        """One inference. An input named "" is the one by its place; outputs by name, in the model's order."""
         with _asking():
             # An inference takes its tensors away; the function may still want them.
             found = model.compute(
@@ -147,38 +159,47 @@ class ComponentBackend:
         return [(name, Held(_NAMES[made.ty()], tuple(made.dimensions()), made)) for name, made in found]
 
     def emit(self, stream: str, media_type: str, payload: bytes | memoryview) -> None:
+        """Emit bytes; "" is the default output."""
         with _asking():
             output.emit_latin1(stream, media_type, str(payload, _BYTES))
 
     def emit_text(self, stream: str, media_type: str, text: str) -> None:
+        """Emit a text."""
         with _asking():
             output.emit_text(stream, media_type, text)
 
     def emit_frame(self, stream: str, media_type: str) -> None:
+        """Emit the current frame's own payload."""
         with _asking():
             output.emit_frame(stream, media_type)
 
     def log(self, level: int, text: str) -> None:
+        """A log line: 0 trace, 1 debug, 2 info, 3 warning, 4 error. Never raises."""
         logging.log(_LEVELS[level], "", text)
 
     def config(self) -> Mapping[str, str]:
+        """All config values; asked for once."""
         return dict(config.all())
 
     def state_get(self, key: str) -> bytes | None:
+        """A kept value, None where there is none."""
         with _asking():
             return state.get(key)
 
     def state_put(self, key: str, value: bytes) -> None:
+        """Keep a value."""
         with _asking():
             state.put(key, value)
 
     def state_delete(self, key: str) -> None:
+        """Forget a value; nothing happens where there is none."""
         with _asking():
             state.delete(key)
 
     def fetch(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, Mapping[str, str], bytes]:
+        """A request, where its host is granted: status, headers and body of the response."""
         with _asking():
             found = http.fetch_latin1(method, url, list(headers.items()), str(body, _BYTES))
         return found.status, dict(found.headers), found.body.encode(_BYTES)

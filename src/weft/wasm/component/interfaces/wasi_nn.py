@@ -19,6 +19,7 @@ from weft.wasm.component.interfaces.wasi_nn_tensors import CONTEXT, ERROR, GRAPH
 from weft.wasm.component.types import BYTES, STRING, Borrow, Enum, List, Own, Result, Tuple
 from weft.wasm.guard import Refusal
 from weft.wasm.host.nn_grants import BY_NAME, OWN_MODEL, check_own_model, granted_model
+from weft.wasm.host.nn_held import bytes_of
 from weft.wasm.host.nn_ports import port_at, port_named
 from weft.wasm.host.nn_tensors import fit_tensor
 
@@ -108,7 +109,9 @@ class NnInference(NnInterface):
         """Set an input by its name."""
         context = self.handles.get(number, Context)
         port, fitted = _fitted(context.model, name, self.handles.take(tensor, Tensor))
-        context.inputs[port] = fitted
+        inputs = {**context.inputs, port: fitted}
+        self.handles.weigh(number, bytes_of(inputs.values()))
+        context.inputs = inputs
 
     @offered(Borrow(CONTEXT), result=Result(None, Own(ERROR)), name="[method]graph-execution-context.compute")
     def compute_set(self, number: int) -> None:

@@ -1,27 +1,12 @@
-"""The gate: a small component of ours in the guest's store, through which the host looks at requests and sends them.
+"""The text of the courier, see :mod:`weft.wasm.component.http_courier`.
 
 Requests, and all that belongs to them, are resources of wasmtime's own ``wasi:http``, which only a component can ask
-anything. The types here are as much of them as the gate needs.
+anything. The types here are as much of them as the courier needs.
 """
 
 from __future__ import annotations
 
-import ctypes
-from dataclasses import dataclass
-from typing import Any
-
-import wasmtime
-from wasmtime import _bindings
-from wasmtime import component as wc
-
-from weft.core.once import Once
-from weft.wasm.component import cvalues, library
-from weft.wasm.component.types import STRING, U64, Type, no_handles
-from weft.wasm.component.waiting import WASI
-from weft.wasm.engine import engine
-from weft.wasm.native import Stop
-
-_LONGEST = 2**62
+from weft.wasm.component.aide import WASI
 
 _TYPES = f"""
   (import "wasi:http/types@{WASI}" (instance $types
@@ -117,7 +102,7 @@ _IMPORT = "".join(f'\n    (import "h" "{name}" (func ${name} {ty}))' for name, (
 _GIVE = " ".join(f'(export "{name}" (func ${name}))' for name in _LOWERED)
 
 # Results lie at 0 to 1024, texts from there on; each call lets go of those of the last one.
-_GATE = f"""
+TEXT = f"""
 (component{_TYPES}
   (core module $memory
     (memory (export "memory") 1)
@@ -186,113 +171,3 @@ _GATE = f"""
   (func (export "send") (param "request" (own $request)) (param "options" (option (own $options))) (param "most" u64)
     (result (result (own $future) (error $code))) (canon lift (core func $i "send") {_CANON}))
 )"""
-
-FUNCTIONS = ("look", "patience", "turn", "send")
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a guest asks for.
-
-    Attributes:
-        scheme: in small letters; ``https`` where the guest left it out.
-        authority: the host, perhaps with a port, as the guest wrote it.
-        path: with the query.
-        method: in capitals.
-    """
-
-    scheme: str
-    authority: str
-    path: str
-    method: str
-
-
-@Once
-def _gate() -> tuple[wc.Linker, wc.Component, dict[str, wc.ExportIndex]]:
-    """The gate, and wasmtime's interfaces for it to import."""
-    linker = wc.Linker(engine().raw)
-    linker.add_wasip2()
-    linker.add_wasi_http()
-    component = engine().compile_component(bytes(wasmtime.wat2wasm(_GATE)), "http gate")
-    found = {name: component.get_export_index(name) for name in FUNCTIONS}
-    return linker, component, {name: index for name, index in found.items() if index is not None}
-
-
-class Gate:
-    """The gate in one guest's store."""
-
-    def __init__(self, context: int) -> None:
-        """Raises wasmtime.WasmtimeError where the store has no room for it."""
-        linker, component, indexes = _gate()
-        self._context = context
-        store = ctypes.cast(context, ctypes.POINTER(_bindings.wasmtime_context_t))
-        instance = _bindings.wasmtime_component_instance_t()
-        error = _bindings._wasmtime_component_linker_instantiate(
-            linker.ptr(), store, component.ptr(), ctypes.byref(instance)
-        )
-        if error:
-            raise wasmtime.WasmtimeError._from_ptr(error)
-        self._functions = {name: _bindings.wasmtime_component_func_t() for name in indexes}
-        for name, index in indexes.items():
-            found = _bindings._wasmtime_component_instance_get_func(
-                ctypes.byref(instance), store, index.ptr(), ctypes.byref(self._functions[name])
-            )
-            assert found
-
-    def look(self, request: int) -> Request:
-        """What the request at an address asks for."""
-        scheme, authority, path, method = self._ask("look", [request])
-        return Request(
-            scheme=_word(scheme).lower() if scheme else "https",
-            authority=authority or "",
-            path=path or "/",
-            method=_word(method).upper(),
-        )
-
-    def patience(self, options: int) -> float | None:
-        """Seconds that the options at an address have for connecting, where they say."""
-        found = self._ask("patience", [options])
-        return None if found is None else found / 1e9
-
-    def turn(self, request: int, authority: str, path: str) -> bool:
-        """Have a request go elsewhere, by plain HTTP. False where wasmtime does not take the words."""
-        return bool(self._ask("turn", [request], (STRING, authority), (STRING, path)))
-
-    def send(self, request: int, options: int, most: float, result: int) -> None:
-        """Send a request. Each of its timeouts is at most ``most`` seconds; what came of it is put at ``result``."""
-        self._call("send", [request, options], [(U64, int(min(most * 1e9, _LONGEST)))], result)
-
-    def _ask(self, name: str, given: list[int], *more: tuple[Type, Any]) -> Any:
-        space = ctypes.create_string_buffer(cvalues.SIZE)
-        self._call(name, given, list(more), ctypes.addressof(space))
-        try:
-            return cvalues.read(ctypes.addressof(space), None)
-        finally:
-            library.value_delete(space)
-
-    def _call(self, name: str, given: list[int], more: list[tuple[Type, Any]], result: int) -> None:
-        """Call with the values at addresses, which stay whose they are, and then values of ours."""
-        size = cvalues.SIZE
-        params = ctypes.create_string_buffer((len(given) + len(more)) * size)
-        at = ctypes.addressof(params)
-        for place, address in enumerate(given):
-            ctypes.memmove(at + place * size, address, size)
-        ours = range(at + len(given) * size, at + len(params), size)
-        for address, (ty, value) in zip(ours, more, strict=True):
-            ty.write(address, value, no_handles)
-        try:
-            error = library.call(
-                ctypes.byref(self._functions[name]), self._context, params, len(given) + len(more), result, 1
-            )
-        finally:
-            for address in ours:
-                library.value_delete(address)
-        if error:
-            library.error_delete(error)
-            raise Stop  # its time was up, or there is no room
-
-
-def _word(variant: tuple[str, str | None]) -> str:
-    """A method or a scheme."""
-    case, other = variant
-    return case if other is None else other

@@ -1,0 +1,1 @@
+"""Web servers that are asked again and again."""
