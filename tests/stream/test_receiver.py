@@ -124,6 +124,20 @@ def test_a_last_value_that_comes_after_a_newer_frame_is_dropped() -> None:
         assert asked.receiver.get(0) is None
 
 
+def test_a_live_frame_that_was_the_answer_for_who_came_late_does_not_come_again() -> None:
+    """It was on its way when its publisher was asked; what was sent before it is older than what the reader has."""
+    asked = Asked()
+    asked.receiver.first(frame(4), 1, 4, LATEST)
+    for number in (3, 4, 5):
+        asked.receiver.take(frame(number), 1, number, LATEST)
+    asked.receiver.take_all([frame(6), frame(7)], 1, 6, LATEST)
+    asked.receiver.first(frame(8), 2, 8, LATEST)
+    asked.receiver.take_all([frame(7), frame(8), frame(9)], 2, 7, LATEST)
+    came = iter(lambda: asked.receiver.get(0), None)
+    assert [one.sequence for one in came] == [4, 5, 6, 7, 8, 9]
+
+
+
 def test_publishers_are_bounded_and_those_forgotten_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_PUBLISHERS", 10)
     asked = Asked(queue=1000)

@@ -50,7 +50,7 @@ class Receiver:
         self._peers: dict[int, Recovery[Numbered]] = {}
         self._behind: dict[int, Recovery[Numbered]] = {}
         self._gone: dict[int, None] = {}
-        self._begun: dict[int, None] = {}
+        self._begun: dict[int, int] = {}
         self._opened_at = monotonic()
         self._look_at = 0.0
         self._past = {"lost": 0, "recovered": 0}
@@ -64,9 +64,8 @@ class Receiver:
     def take(self, frame: Frame, publisher: int, number: int, flags: int, age_ms: int = AGELESS_MS) -> None:
         """A frame came, from a publisher that had started so long before it was sent."""
         if not flags & RELIABLE:
-            if flags & LATEST:
-                self._note(publisher)
-            self._inbox.put(frame, live=True)
+            if not flags & LATEST or not self._had(publisher, number):
+                self._inbox.put(frame, live=True)
             return
         with self._lock:
             peer = self._peers.get(publisher) or self._begin(publisher, frame.stream, number, flags, age_ms)
@@ -81,9 +80,8 @@ class Receiver:
     def take_all(self, frames: list[Frame], publisher: int, first: int, flags: int, age_ms: int = AGELESS_MS) -> None:
         """Several frames of one stream came at once; their numbers follow each other."""
         if not flags & RELIABLE:
-            if flags & LATEST:
-                self._note(publisher)
-            self._inbox.put_all(frames, live=True)
+            had = self._had(publisher, first) if flags & LATEST else 0
+            self._inbox.put_all(frames[had:] if had else frames, live=True)
             return
         stream = frames[0].stream
         with self._lock:
@@ -110,9 +108,11 @@ class Receiver:
 
     def first(self, frame: Frame, publisher: int, number: int, flags: int) -> None:
         """The last frame of a stream that keeps it, for one who comes late; dropped where a newer one was first."""
-        known = self._peers if flags & RELIABLE else self._begun
-        if publisher not in known:
-            self.take(frame, publisher, number, flags)
+        if flags & RELIABLE:
+            if publisher not in self._peers:
+                self.take(frame, publisher, number, flags)
+        elif self._begin_live(publisher, number) is None:
+            self._inbox.put(frame, live=True)
 
     def take_asked(self, frames: Sequence[Frame], publisher: int, first: int) -> None:
         """Frames that were asked for; their numbers follow each other."""
@@ -270,13 +270,25 @@ class Receiver:
             frame = marked(frame)
         return None if again is None else (frame, mark)
 
-    def _note(self, publisher: int) -> None:
-        """A live publisher that keeps its last frame has sent one: who asked for that comes too late."""
-        if publisher not in self._begun:
-            with self._lock:
-                if len(self._begun) >= MAX_PUBLISHERS:
-                    self._begun.pop(next(iter(self._begun)))
-                self._begun[publisher] = None
+    def _had(self, publisher: int, number: int) -> int:
+        """How many of a live publisher's frames, from this one on, came already as the answer for who comes late."""
+        last = self._begun.get(publisher)
+        if last is None and (last := self._begin_live(publisher, -1)) is None:
+            return 0
+        return max(0, last + 1 - number)
+
+    def _begin_live(self, publisher: int, number: int) -> int | None:
+        """A live publisher's first frame came: its last one, with that number, or -1 for one it has just sent.
+
+        None where it was the first indeed, else what was said then.
+        """
+        with self._lock:
+            if publisher in self._begun:
+                return self._begun[publisher]
+            if len(self._begun) >= MAX_PUBLISHERS:
+                self._begun.pop(next(iter(self._begun)))
+            self._begun[publisher] = number
+            return None
 
     def _begin(self, publisher: int, stream: str, first: int, flags: int, age_ms: int) -> Recovery[Numbered]:
         """Follow a publisher from this number on; from its very first where it started after this began to listen.
