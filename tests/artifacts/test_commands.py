@@ -106,7 +106,7 @@ def test_a_models_way(
     assert "identity:1" in weft("model", "list").out
     shown = json.loads(weft("model", "show", f"oci://{name}", "--json").out)
     assert shown["digest"] == digest_of(model.read_bytes())
-    assert weft("model", "rm", name).code == 0
+    assert weft("model", "rm", name).out == f"oci://{name} is forgotten\n"
     gone = weft("model", "rm", name)
     assert (gone.code, "cure:" in gone.err) == (66, True)
     assert "nothing" in weft("model", "list").out
@@ -178,6 +178,7 @@ def test_a_function_at_a_url_runs(weft_process: Cli, echo: Path) -> None:
         (("model", "push", "HOST/a:1"), 64, "files and a reference"),
         (("push", "text.wasm", "HOST/a:1"), 65, "no WebAssembly"),
         (("model", "push", "labels.txt", "HOST/a:1"), 64, "no model among"),
+        (("model", "push", "echo.wasm", "HOST/a:1"), 65, "weft push sends functions"),
         (("cache", "gc", "--size", "x"), 64, "no size"),
         (("pull", "127.0.0.1:1/a:1"), 69, "no connection"),
     ],
@@ -194,6 +195,7 @@ def test_mistakes_are_told_with_their_cure(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text.wasm").write_text("text")
     (tmp_path / "labels.txt").write_text("a\n")
+    (tmp_path / "echo.wasm").write_bytes(b"\0asm\1\0\0\0")
     done = weft(*(word.replace("HOST", registry.host) for word in words))
     assert done.code == code, done.err
     assert said in done.err
@@ -248,3 +250,15 @@ def test_a_terminal_sees_how_far_it_is(registry: Served, weft: Cli, tmp_path: Pa
     assert process.returncode == 0
     assert b"big.onnx" in out
     assert b"big.onnx" in seen
+
+
+@pytest.mark.parametrize("name", ["registry.example/ml/classify:1.2", "localhost:5000/a:1", "host/repo:1"])
+def test_a_bare_name_of_a_registry_is_told_how_it_is_run(weft: Cli, name: str) -> None:
+    done = weft("run", name)
+    assert (done.code, f"write oci://{name}" in done.err) == (66, True)
+
+
+@pytest.mark.parametrize("name", ["folder/classify.wasm", "./classify:1", "folder/classify@1"])
+def test_a_path_that_is_not_there_is_no_reference(weft: Cli, name: str) -> None:
+    done = weft("run", name)
+    assert (done.code, "oci://" in done.err) == (66, False)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import os
 import resource
+import stat
 import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -439,6 +443,37 @@ def test_files_are_not_made_of_a_blob_that_was_changed(store: Store, tmp_path: P
     assert not blob.exists()
     assert len(list(store.damaged.iterdir())) == 1
     assert not [*store.views.iterdir(), *store.staging.iterdir()]
+
+
+def _flock_of_nfs(descriptor: int, how: int, inner: Callable[[int, int], None] = fcntl.flock) -> None:
+    """As NFS has it: held with others only what can be read, alone only what can be written."""
+    mode = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE
+    file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+    if file and mode == (os.O_WRONLY if how & fcntl.LOCK_SH else os.O_RDONLY):
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    inner(descriptor, how)
+
+
+def test_a_store_may_be_on_nfs(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fcntl, "flock", _flock_of_nfs)
+    named(store, tmp_path, "net", b"1" * 1000)
+    left = [store.staging / "1-killed", store.partial / ("0" * 64)]
+    for path in left:
+        path.write_bytes(b"some")
+    age(store, 8 * 86_400.0)
+    trim(store)
+    assert [path.exists() for path in left] == [False, False]
+    assert verify(store).damaged == []
+
+
+def test_a_disk_without_locks_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(descriptor: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(OutputError) as caught:
+        store.add(b"hello")
+    assert "locks" in caught.value.cure
 
 
 def test_files_that_cannot_stand_beside_each_other_are_told(store: Store) -> None:

@@ -46,6 +46,21 @@ def test_every_command_has_help_with_an_example(weft: Cli, words: list[str]) -> 
     assert "weft " + " ".join(words) in done.out.replace("\n", " ")
 
 
+@pytest.mark.parametrize(
+    "words", [["watch"], ["function"], ["push"], ["model", "list"], ["source", "mqtt"], ["key", "new"]]
+)
+def test_examples_keep_their_lines_and_their_stars(
+    weft: Cli, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    told = [line.strip() for line in weft(*words, "--help").out.splitlines()]
+    examples = [line for line in told if line.startswith(" ".join(["weft", *words]))]
+    assert examples
+    assert all(line.count("weft ") == 1 for line in examples)
+    if words == ["watch"]:
+        assert "weft watch 'cam/*' labels --json --count 10" in examples
+
+
 def test_an_unknown_command_suggests_one(weft: Cli) -> None:
     done = weft("inspct", "x")
     assert done.code == 64

@@ -77,3 +77,10 @@ def test_a_limit_nobody_can_count_to_is_refused() -> None:
         Limits(memory=2**63)
     with pytest.raises(UsageError, match=r"limits\.time is nan"):
         Limits(time=float("nan"))
+
+
+def test_a_frame_made_of_all_its_parts_is_like_any_other() -> None:
+    headers = {"k": "v"}
+    made = Frame.made(b"x", "a/b", "s", "cam", 7, -5, headers)
+    like = Frame(b"x", media_type="a/b", stream="s", source="cam", sequence=7, time_ns=-5, headers=headers)
+    assert [getattr(made, name) for name in Frame.__slots__] == [getattr(like, name) for name in Frame.__slots__]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,7 +16,7 @@ import pytest
 
 from tests.media.making import encoded, scene
 from tests.media.test_mqtt import certificate
-from tests.media.web import Answer, Web, body, cut, endless, garbage, silent, slow, status
+from tests.media.web import WAIT_S, Answer, Web, body, cut, endless, garbage, silent, slow, status
 from weft.core.clock import monotonic
 from weft.core.errors import (
     DeniedError,
@@ -313,3 +314,56 @@ def test_wrong_options_are_refused(url: str, options: dict[str, Any]) -> None:
     assert caught.value.cure
     assert "me:secret" not in str(caught.value)
     assert HttpSource("http://host/a?token=t0ken").url == "http://host/a?…"
+
+
+# --- what servers and callers may not do -----------------------------------------------------
+
+
+def test_what_a_server_gives_to_be_kept_is_forgotten_with_each_question(serve: MakeWeb) -> None:
+    def answer(handler: Any) -> None:
+        handler.say(200, str(len(web.requests)).encode(), set_cookie=f"c{len(web.requests)}=1")
+
+    web = serve(answer)
+    assert len(frames_of(web.url, 3)) == 3
+    assert not any("cookie" in headers for _, headers in web.requests)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("X-Key", "s3cret\r\nHost: b"), ("X-Key", "s3crét"), ("X Key", "s3cret"), ("Host", "s3cret")]
+)
+def test_a_header_that_is_none_is_refused_without_its_value(name: str, value: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        HttpSource("http://127.0.0.1/a", headers={name: value})
+    assert "s3cr" not in str(caught.value)
+
+
+def test_a_token_that_is_none_is_told(serve: MakeWeb, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THE_TOKEN", "s3crét")
+    web = serve(body(b"1"))
+    error = error_of(web.url, token_env="THE_TOKEN")
+    assert (type(error), "token" in error.what) == (UsageError, True)
+    assert "s3cr" not in str(error)
+    assert web.requests == []
+
+
+def test_it_ends_at_once_while_a_name_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go = threading.Event(), threading.Event()
+    inner = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *rest: Any, **options: Any) -> Any:
+        if host == b"camera.example":
+            begun.set()
+            go.wait(WAIT_S)
+        return inner(host, *rest, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    source = HttpSource("http://camera.example/a", retry=SOON)
+    thread = threading.Thread(target=lambda: list(source.frames()), daemon=True)
+    thread.start()
+    assert begun.wait(WAIT_S)
+    source.close()
+    thread.join(WAIT_S / 2)
+    ended = not thread.is_alive()
+    go.set()
+    assert ended
+    thread.join(WAIT_S)

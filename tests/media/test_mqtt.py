@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from hashlib import pbkdf2_hmac
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -25,8 +26,11 @@ from tests.media.broker import WAIT_S, Broker, mosquitto, speaking
 from tests.media.making import encoded, scene
 from weft.core.errors import DeniedError, IdentityError, NotFoundError, UnavailableError, UsageError, WeftError
 from weft.core.frame import Frame
+from weft.core.servers import broker_address
 from weft.media.cameras.retry import Retry
-from weft.media.mqtt.inbox import Gone, Inbox, Message
+from weft.media.login import Login, Trust
+from weft.media.mqtt.connection import Connection, Discarded, Wanted
+from weft.media.mqtt.inbox import Gone, Inbox, Message, Said, Taken
 from weft.media.sources.mqtt import MqttSource
 
 MakeBroker = Callable[..., Broker]
@@ -398,6 +402,18 @@ def test_a_topic_that_is_not_given_is_denied() -> None:
         with pytest.raises(DeniedError, match="does not give this topic") as caught:
             next(source.frames())
     assert "Not authorized" in caught.value.what
+
+
+def test_a_broker_that_grants_a_topic_again_and_again_is_heard_once() -> None:
+    granted, message = b"\x90\x04\x00\x01\x00\x00", b"\x30\x06\x00\x01a\x00hi"
+    said: SimpleQueue[Said] = SimpleQueue()
+    with speaking([(10, CONNACK_5), (5, granted * 3 + message)]) as port:
+        address = broker_address(f"mqtt://127.0.0.1:{port}/a")
+        wanted = Wanted(address, Login(), Trust(), 0, "me", False, True, 1000, 10.0)
+        connection = Connection(wanted, "5", Discarded(), lambda _, one: said.put(one), resumed=False)
+        heard = [said.get(timeout=WAIT_S) for _ in range(2)]
+        connection.close()
+    assert [type(one) for one in heard] == [Taken, Message]
 
 
 def test_a_secret_that_is_not_there_is_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,6 +95,14 @@ def test_what_is_no_video_is_a_media_error(tmp_path: Path, content: bytes) -> No
     assert caught.value.where == str(path)
 
 
+def test_a_text_file_is_no_video(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"  # FFmpeg makes a film of a terminal of it
+    path.write_text("tabby, tabby cat\n" * 500)
+    with pytest.raises(MediaError, match="that is text, not a video") as caught:
+        next(VideoSource(path).frames())
+    assert caught.value.where == str(path)
+
+
 def test_a_directory_is_no_video(tmp_path: Path) -> None:
     with pytest.raises(MediaError) as caught:
         next(VideoSource(tmp_path).frames())

@@ -19,7 +19,8 @@ from weft.core.model import ModelOptions
 from weft.core.tensor import Tensor
 from weft.serve.models import twin as twins
 from weft.serve.models.counts import Counter
-from weft.serve.models.lane import Job, Lane, LaneSettings, RetiredError
+from weft.serve.models.job import Job, LaneSettings, RetiredError
+from weft.serve.models.lane import Lane
 from weft.serve.models.spec import ModelSpec
 
 Answers = SimpleQueue[dict[str, Tensor] | WeftError]

@@ -7,8 +7,10 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -39,6 +41,7 @@ from weft.serve.app import Face
 from weft.serve.call import Call, call_of
 from weft.serve.caller import Action, Caller, Kind
 from weft.serve.models.spec import ModelSpec
+from weft.serve.oip import asked
 from weft.serve.oip.rest import OpenInference
 from weft.serve.server import Server, listen
 from weft.serve.services import Services
@@ -307,3 +310,23 @@ def test_a_large_answer_comes_whole(serve: Serve, tiny: Callable[..., Path]):
     )
     assert answer.status_code == 200
     assert answer.content[int(answer.headers["inference-header-content-length"]) :] == body
+
+
+def test_large_json_is_read_beside_the_loop_that_answers_everybody(
+    serve: Serve, tiny: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+):
+    threads: list[str] = []
+
+    def read(*given: Any) -> Any:
+        threads.append(threading.current_thread().name)
+        return inner(*given)
+
+    inner = asked.read
+    monkeypatch.setattr("weft.serve.oip.infer.read", read)
+    server = serve({"net": tiny()})
+    large = [index / 7 for index in range(8000)]
+    for values in ([1.0, 2.0, 3.0, 4.0], large):
+        given = {"name": "x", "shape": [len(values) // 4, 4], "datatype": "FP32", "data": values}
+        found = httpx.post(f"{server.url}/v2/models/net/infer", json={"inputs": [given]})
+        assert found.json()["outputs"][0]["data"] == np.array(values, np.float32).tolist()
+    assert threads[0] != threads[1]

@@ -7,6 +7,7 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,7 @@ from tests.conftest import missing
 from tests.guests.build import GUESTS, compile_guest, shared_folder
 from tests.serve.conftest import Serve
 from tests.serve.functions import PATIENCE_S, spec
+from tests.serve.gated import GatedProvider
 from weft.core.dtypes import BOOL
 from weft.core.errors import TensorError
 from weft.core.tensor import Tensor
@@ -180,6 +182,23 @@ def test_every_value_type_goes_both_ways():
         assert written(read_tensor(json.dumps(told).encode())) == told
     with pytest.raises(TensorError, match="no word"):
         written(Tensor([True], BOOL))
+
+
+@pytest.mark.parametrize("path", ["/net", "/net/matches", "/v2/models/net/infer"])
+def test_what_finds_the_queue_full_is_not_looked_at(
+    serve: Serve, provider: GatedProvider, tiny: Callable[..., Path], path: str
+):
+    spec = ModelSpec(tiny(), queue=0, instances=1)
+    server = serve({"net": spec}, faces=[OpenInference(), WasmCloud()])
+    provider.close_gate()
+    with httpx.Client(base_url=server.url, timeout=60) as client, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(client.post, "/net", json=FOUR)
+        provider.wait_entered()
+        refused = client.post(path, content=b"no picture, and no JSON")
+        provider.gate.set()
+        assert first.result().status_code == 200
+    assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
+    assert server.services.models.version("net").counter.read().refused == 1
 
 
 def test_labels_of_another_model_are_not_told(serve: Serve, data: Path):

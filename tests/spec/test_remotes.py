@@ -53,7 +53,7 @@ def test_a_web_server_is_read_with_everything_it_may_say():
         ("type: http, url: 'http://h/a', every: 0", "s.every", "more than nothing", ""),
         ("type: http, url: 'http://h/a', cert: x", "s", "for https:// alone", "write https://"),
         ("type: http, url: 'http://h/a', user: u, token_env: T", "s", "in several ways", "keep one"),
-        ("type: http, url: 'http://h/a', headers: {Authorization: secret}", "s.headers", "not for documents", "user"),
+        ("type: http, url: 'http://h/a', headers: {Authorization: secret}", "s.headers", "not for headers", "user"),
         ('type: http, url: "http://h/a", headers: {A: "b\\nc"}', "s.headers", "no text of one line", ""),
         ("type: http, url: 'http://h/a', headers: {'a b': c}", "s.headers", "no name of a header", ""),
     ],

@@ -86,7 +86,7 @@ def test_a_mistake_in_a_source_is_said_plainly(source: str, path: str, message: 
 def test_mistakes_at_the_top_are_said_plainly():
     assert [str(problem) for problem in problems_of("[1]")] == ["line 1: document: must be a mapping, is a list"]
     assert [str(problem) for problem in problems_of("sorces: {}")] == [
-        "line 1: sources: is missing (add it)",
+        "line 1: sources: is missing (add it, or take frames from a site: weft run --connect, or streams:)",
         "line 1: sorces: is no key here (did you mean 'sources'?)",
     ]
     assert [str(problem) for problem in problems_of("sources: {}")] == [

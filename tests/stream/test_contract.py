@@ -199,6 +199,18 @@ def test_who_comes_late_gets_the_last_value_of_a_stream_that_keeps_it(place: Con
     assert without.get(0.1) is None
 
 
+def test_who_comes_after_many_small_frames_gets_the_last_of_them(place: Connect) -> None:
+    there, here = place(), place()
+    subscription = here.subscribe(["a"], SubscribeOptions(queue=2000))
+    publisher = there.publish("a", LATEST)
+    for number in range(1000):
+        publisher.put(frame(number))
+    assert [got.sequence for got in read(subscription, 1000)] == list(range(1000))  # none is on its way any more
+    late = place().subscribe(["a"])
+    assert [got.sequence for got in read(late, 1)] == [999]
+    assert late.get(0.1) is None
+
+
 def test_a_closed_publisher_is_still_asked_for_what_it_sent(place: Connect) -> None:
     subscription = place().subscribe(["a"], SubscribeOptions(queue=4))
     publisher = place().publish("a", LATEST)

@@ -14,15 +14,19 @@ import zenoh
 from zenoh.handlers import Callback
 
 from tests.stream.conftest import free_port, site
-from weft.core.errors import PipelineError
+from weft.core.errors import PipelineError, UsageError
 from weft.core.frame import Frame
-from weft.stream.base import PublishOptions, SpoolOptions
+from weft.stream.base import Consumer, Group, PublishOptions, SpoolOptions, SubscribeOptions
 from weft.stream.identity import Identity
+from weft.stream.names import GIVEN
+from weft.stream.zenoh import group_subscription as member_module
 from weft.stream.zenoh import publisher as publisher_module
 from weft.stream.zenoh import session as session_module
 from weft.stream.zenoh.link import Link
+from weft.stream.zenoh.publisher import ZenohPublisher
 from weft.stream.zenoh.renewing import RenewedStreams
-from weft.stream.zenoh.session import ZenohStreams
+from weft.stream.zenoh.session import ZenohStreams, _ZenohAnswering
+from weft.stream.zenoh.subscription import ZenohSubscription
 from weft.stream.zenoh.tokens import Tokens
 
 WAIT_S = 20.0
@@ -77,6 +81,77 @@ def test_a_publisher_that_cannot_be_made_is_not_there(
                 there.publish(name, options)
     there.publish("orders", durable)  # one process at a time uses a spool
     wait_for(lambda: [(info.name, info.publishers) for info in here.known()] == [("orders", 1)])
+
+
+@pytest.fixture
+def alone() -> Iterator[ZenohStreams]:
+    """Streams without a link to anybody."""
+    with closing(ZenohStreams(Link())) as streams:
+        yield streams
+
+
+def heard(streams: ZenohStreams, key: str) -> bool:
+    """Whether anybody subscribes to a key."""
+    publisher = streams.session.declare_publisher(key)
+    found: Any = publisher.matching_status
+    publisher.undeclare()
+    return bool(found.matching)
+
+
+def test_a_subscription_that_cannot_be_made_is_not_there(
+    alone: ZenohStreams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = SubscribeOptions(latest=True, consumer=Consumer("me", folder=tmp_path))
+    with monkeypatch.context() as patched:
+        patched.setattr(ZenohSubscription, "_query", fail)
+        with pytest.raises(PipelineError, match="no more"):
+            alone.subscribe(["a"], options)
+    assert not heard(alone, "weft/site/a")
+    alone.subscribe(["a"], options)  # one at a time is the consumer of this name
+    assert heard(alone, "weft/site/a")
+
+
+def test_a_member_of_a_group_that_cannot_be_made_is_not_there(
+    alone: ZenohStreams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone.publish("a")
+    inner, keys = member_module.token_of, list[str]()
+
+    def token_of(key: str, *rest: Any) -> str:
+        keys.append(key)
+        return inner(key, *rest) if len(keys) == 1 else fail()  # type: ignore[func-returns-value] # it raises
+
+    monkeypatch.setattr(member_module, "token_of", token_of)
+    monkeypatch.setattr(member_module.secrets, "randbits", lambda _: 7)
+    with pytest.raises(PipelineError, match="no more"):
+        alone.subscribe(["a"], SubscribeOptions(group=Group("g")))
+    assert len(keys) == 2
+    assert alone.known()[0].groups == ()
+    assert not any(heard(alone, f"{key}/{GIVEN}/{7:016x}/1") for key in keys)
+
+
+def test_answering_that_cannot_begin_leaves_no_thread(alone: ZenohStreams) -> None:
+    with pytest.raises(zenoh.ZError):
+        _ZenohAnswering(alone, "no//key", "nobody", lambda frame: frame)
+    wait_for(lambda: "weft-answer-nobody" not in [thread.name for thread in threading.enumerate()])
+
+
+def test_what_is_made_while_the_streams_are_closed_ends_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    durable = PublishOptions("durable", spool=SpoolOptions(tmp_path))
+
+    class Late(ZenohPublisher):
+        def __init__(self, place: ZenohStreams, *rest: Any) -> None:
+            super().__init__(place, *rest)
+            place.close()
+
+    with closing(ZenohStreams(Link())) as streams, monkeypatch.context() as patched:
+        patched.setattr(session_module, "ZenohPublisher", Late)
+        with pytest.raises(UsageError, match="closed"):
+            streams.publish("orders", durable)
+    with closing(ZenohStreams(Link())) as streams:
+        streams.publish("orders", durable)  # one process at a time uses a spool
 
 
 @pytest.mark.parametrize("part", ["Standing", "States"])

@@ -203,7 +203,7 @@ def test_a_publisher_that_died_holds_nothing_back(stack, identity, monkeypatch) 
     publisher = there.publish("a", RELIABLE)
     publisher.put(frame(0))
     assert subscription.get(WAIT_S).sequence == 0
-    publisher.sent += 3  # as if three had been dropped on the way, and are not kept either
+    publisher._gatherer.sent += 3  # as if three had been dropped on the way, and are not kept either
     publisher._memory.forgotten = 0
     publisher.put(frame(4))
     until(lambda: bool(subscription._receiver._behind))

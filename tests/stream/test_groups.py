@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import closing
+
 import pytest
 
 from tests.stream.conftest import Connect
@@ -9,6 +12,8 @@ from weft.core.errors import UsageError
 from weft.core.frame import Frame
 from weft.stream import share
 from weft.stream.base import Consumer, Group, PublishOptions, SubscribeOptions, Subscription
+from weft.stream.zenoh.link import Link
+from weft.stream.zenoh.session import ZenohStreams
 
 WAIT_S = 20.0
 RELIABLE = PublishOptions("reliable")
@@ -257,3 +262,23 @@ def test_a_header_that_is_none_is_refused() -> None:
 def test_a_consumer_with_a_name_shares_with_nobody() -> None:
     with pytest.raises(UsageError, match="shares with nobody"):
         SubscribeOptions(consumer=Consumer("c"), group=Group("g"))
+
+
+def test_a_group_that_is_there_gets_the_first_live_frame_of_a_new_publisher() -> None:
+    """However long the thread takes that lets its members join."""
+    with closing(ZenohStreams(Link())) as streams:
+        taken = streams.subscribe(["a"], SubscribeOptions(group=Group("g")))
+        pause = threading.Event()
+        streams.keeper.do(lambda: pause.wait(0.2) and None)
+        publisher = streams.publish("a")
+        publisher.put(frame(1))
+        assert numbers(gather([taken], 1)[0]) == [1]
+
+
+def test_a_member_that_goes_while_it_is_asked_for_does_not_join() -> None:
+    with closing(ZenohStreams(Link())) as streams:
+        publisher = streams.publish("a")
+        token = "weft/site/a/@group/g/0000000000000007/8/0/-"
+        publisher.groups._gone = {token}
+        publisher.groups._join_found([token, token.replace("7/8", "6/8"), "no token"])
+        assert publisher.groups.members == 1

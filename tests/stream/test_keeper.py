@@ -56,6 +56,18 @@ def test_news_are_never_dropped_and_the_latest_count(monkeypatch) -> None:
     assert seen == [6, 7, 8, 9]
 
 
+def test_who_waits_for_it_to_catch_up_finds_all_done_that_was_noted_before() -> None:
+    begun, go, seen = threading.Event(), threading.Event(), []
+    with closing(Keeper()) as keeper:
+        keeper.do(lambda: (begun.set(), go.wait(WAIT_S)))
+        assert begun.wait(WAIT_S)
+        keeper.note("a", lambda: seen.append(1))
+        assert not keeper.catch_up(0.0)
+        go.set()
+        assert keeper.catch_up(WAIT_S)
+        assert seen == [1]
+
+
 def test_who_wants_to_be_called_is_called_when_it_is_time() -> None:
     times, done = [], threading.Event()
 

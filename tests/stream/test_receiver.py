@@ -9,6 +9,7 @@ import pytest
 
 from weft.core.frame import Frame
 from weft.stream import receiver as module
+from weft.stream import recovery
 from weft.stream.base import SubscribeOptions
 from weft.stream.receiver import Receiver
 from weft.stream.recovery import Gap
@@ -137,7 +138,6 @@ def test_a_live_frame_that_was_the_answer_for_who_came_late_does_not_come_again(
     assert [one.sequence for one in came] == [4, 5, 6, 7, 8, 9]
 
 
-
 def test_publishers_are_bounded_and_those_forgotten_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_PUBLISHERS", 10)
     asked = Asked(queue=1000)
@@ -213,3 +213,16 @@ def test_large_frames_that_waited_for_an_earlier_one_all_come() -> None:
         receiver.take(Frame(payload, stream="a", sequence=number, time_ns=0), 1, number, RELIABLE)
     assert [receiver.get(WAIT_S).sequence for _ in numbers] == numbers  # type: ignore[union-attr]
     assert receiver.get(0.0) is None
+
+
+def test_frames_that_come_at_once_and_have_no_room_are_read_in_order_all_the_same(monkeypatch) -> None:
+    monkeypatch.setattr(recovery, "SMALL_WINDOW", 16)
+    asked = Asked(queue=4)
+    for first in range(0, 100, 5):
+        frames = [frame(number) for number in range(first, first + 5)]
+        for each in frames:
+            asked.sent.add(each, 1)
+        asked.receiver.take_all(frames, 1, first, RELIABLE)
+    assert [asked.receiver.get(1).sequence for _ in range(100)] == list(range(100))
+    assert asked.receiver.counters["recovered"] >= 100 - 4 - 16 - 5
+    assert asked.receiver.counters["lost"] == 0

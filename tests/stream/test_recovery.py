@@ -225,11 +225,19 @@ def test_what_is_forgotten_is_counted() -> None:
     assert (peer.lost, peer.complete) == (5, True)
 
 
-@pytest.mark.parametrize(("size", "held"), [(100, SMALL_WINDOW), (SMALL_BYTES // 512, WINDOW * 2), (100_000, WINDOW)])
+@pytest.mark.parametrize(("size", "held"), [(60, SMALL_WINDOW), (SMALL_BYTES // 512, WINDOW * 2), (100_000, WINDOW)])
 def test_many_small_frames_are_held_back_and_fewer_large_ones(size: int, held: int) -> None:
     peer: Recovery[int] = Recovery(1, "a", 0, lambda _: size)
     for number in range(1, 2 * SMALL_WINDOW):
         peer.take(number, number, 10)
     kept = len(peer._held)
     assert abs(kept - held) <= 1
-    assert peer.take(0, 0, 10_000) == list(range(kept + 1))
+    assert peer.take(0, 0, 2 * SMALL_WINDOW) == list(range(kept + 1))
+
+
+def test_what_is_beyond_all_that_is_held_back_is_asked_for() -> None:
+    peer = made()
+    assert not peer.beyond(peer.next + SMALL_WINDOW - 1)
+    assert peer.beyond(peer.next + SMALL_WINDOW)
+    peer.take(peer.next + SMALL_WINDOW, 0, 9)
+    assert (len(peer._held), peer.top) == (0, peer.next + SMALL_WINDOW)

@@ -34,3 +34,23 @@ def test_any_question_is_answered_with_what_is_there(first: int, last: int) -> N
 def test_nothing_sent_is_nothing_kept() -> None:
     sent: Sent[str] = Sent(1, 1)
     assert (sent.oldest, sent.last, list(sent.between(0, 5))) == (0, None, [])
+
+
+MESSAGES = st.lists(st.tuples(st.integers(1, 8), st.integers(0, 30)), max_size=30)
+
+
+@given(st.integers(1, 20), st.integers(1, 200), MESSAGES, st.integers(-5, 200), st.integers(-5, 200))
+def test_messages_of_several_frames_go_as_a_whole(keep, keep_bytes, messages, first: int, last: int) -> None:
+    sent: Sent[int] = Sent(keep, keep_bytes)
+    numbers, end = [], 0
+    for index, (frames, size) in enumerate(messages):
+        sent.add(index, size, frames)
+        numbers.append(end)
+        end += frames
+    kept = sent.between(0, end)
+    assert kept == [(numbers[index], index) for index in range(len(messages) - len(kept), len(messages))]
+    assert sent.oldest == sent.forgotten == (kept[0][0] if kept else 0)
+    assert len(kept) < 2 or end - kept[1][0] < keep  # without its oldest message it would keep too few
+    assert len(kept) < 2 or sum(messages[index][1] for _, index in kept) <= keep_bytes
+    wanted = [(n, index) for n, index in kept if first <= last and n <= last and n + messages[index][0] > first]
+    assert sent.between(first, last) == wanted

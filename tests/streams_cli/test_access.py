@@ -75,6 +75,13 @@ def test_devices_do_what_the_rules_allow_and_are_told_what_they_do_not(ruled: Si
     assert "PRIVATE" not in found
 
 
+def test_a_recording_that_is_refused_leaves_no_file_behind(ruled: Site, tmp_path: Path) -> None:
+    file = tmp_path / "day.weftrec"
+    _, err = ruled.run("record", "cam/1", "-o", file, *cert(ruled, "clerk"), code=77)
+    assert "'clerk' may not subscribe to 'cam/1'" in err
+    assert not file.exists()
+
+
 def test_streams_tells_what_a_certificate_may_not_see(ruled: Site) -> None:
     for name in ("auditor", "camera-2"):
         _, err = ruled.run("streams", *cert(ruled, name), code=77)

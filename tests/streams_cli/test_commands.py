@@ -202,7 +202,7 @@ def test_nobody_there_is_told_with_a_cure(site: Site) -> None:
         (("watch", "a b"), "no stream pattern"),
         (("source", "pattern", "--stream", "cam 1"), "no stream name"),
         (("source", "pattern", "--stream", "a", "--fps", "0"), "--fps: must be more than 0"),
-        (("source", "video", "none.mp4", "--stream", "a"), "there is no file 'none.mp4'"),
+        (("source", "video", "none.mp4", "--stream", "a"), "PATH: there is no file 'none.mp4'"),
         (("replay", "a", "--speed", "-1"), "--speed"),
         (("streams", "--connect", "udp/edge:1"), "udp"),
         (("streams", "--connect", "quic/edge:x"), "no endpoint"),

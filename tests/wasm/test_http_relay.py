@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 import socket
@@ -10,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,14 +19,16 @@ from tests.http_server import Server
 from tests.wasm.few_files import cure_with_few_files
 from weft.core.hosts import Target, parse_host
 from weft.wasm.guard import Refusal
+from weft.wasm.http import dial
 from weft.wasm.http.carry import rewritten
-from weft.wasm.http.dial import allowed
+from weft.wasm.http.dial import MAX_LOOKUPS, allowed, dialled
 from weft.wasm.http.exchange import Exchange
 from weft.wasm.http.faults import HttpFault
 from weft.wasm.http.fetch import checked
 from weft.wasm.http.relay import MAX_HEAD, relay
 
 SECRET = "5" * 32
+WAIT_S = 20.0
 
 
 @pytest.fixture
@@ -187,3 +191,33 @@ def test_nothing_of_it_is_loaded_before_a_request_is_made() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.strip() in ("", "[]")
+
+
+def test_names_nobody_answers_for_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    go, begun = threading.Event(), threading.Semaphore(0)
+
+    def getaddrinfo(*_: Any, **__: Any) -> list[Any]:
+        begun.release()
+        go.wait(WAIT_S)
+        raise socket.gaierror(socket.EAI_AGAIN, "try again")
+
+    async def ask() -> list[str]:
+        target = Target("http", "nobody.example", 80)
+        found = []
+        for _ in range(MAX_LOOKUPS + 3):
+            with pytest.raises(HttpFault) as caught:
+                await dialled(target, [], 0.01)
+            found.append(caught.value.code)
+        return found
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    codes = asyncio.run(ask())
+    assert (codes[:MAX_LOOKUPS], codes[MAX_LOOKUPS:]) == (["connection-timeout"] * MAX_LOOKUPS, ["DNS-error"] * 3)
+    assert sum(begun.acquire(timeout=WAIT_S) for _ in range(MAX_LOOKUPS)) == MAX_LOOKUPS
+    assert not begun.acquire(blocking=False)
+    ended = [thread for thread in threading.enumerate() if thread.name == "weft-resolve"]
+    go.set()
+    for thread in ended:
+        thread.join(WAIT_S)
+    assert all(dial._lookups.acquire(blocking=False) for _ in range(MAX_LOOKUPS))
+    dial._lookups.release(MAX_LOOKUPS)

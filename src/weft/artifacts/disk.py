@@ -18,16 +18,19 @@ from weft.core.errors import OutputError
 LOCK = "lock"
 """The file of a store that is locked."""
 
-_FULL = {
+_LOCKS = "name a folder on a disk that has locks for files: WEFT_CACHE"
+_CURES = {
     errno.ENOSPC: "make room on the disk, or name another place: WEFT_CACHE",
     errno.EDQUOT: "make room in this user's quota, or name another place: WEFT_CACHE",
     errno.EFBIG: "raise this user's limit on file sizes (ulimit -f), or name another place: WEFT_CACHE",
+    errno.ENOLCK: _LOCKS,
+    errno.EOPNOTSUPP: _LOCKS,
 }
 
 
 def unwritable(error: OSError, where: Path | str) -> OutputError:
     """What an error of the disk means."""
-    cure = _FULL.get(error.errno or 0, "make the folder writable, or name another: WEFT_CACHE")
+    cure = _CURES.get(error.errno or 0, "make the folder writable, or name another: WEFT_CACHE")
     return OutputError(f"cannot write: {error.strerror or error}", where=str(where), cure=cure)
 
 
@@ -65,7 +68,8 @@ def staged(staging: Path, *, folder: bool = False, mode: int = 0o644) -> Iterato
     with locked(staging.parent / LOCK, shared=True):  # who sweeps is alone, and never sees it before it is held
         if folder:
             name.mkdir()
-        kind = os.O_RDONLY | os.O_DIRECTORY if folder else os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        # To be read as well: over NFS, a file that cannot be is not to be held with others.
+        kind = os.O_RDONLY | os.O_DIRECTORY if folder else os.O_RDWR | os.O_CREAT | os.O_EXCL
         descriptor = os.open(name, kind | os.O_CLOEXEC, mode)
         fcntl.flock(descriptor, fcntl.LOCK_SH)
     try:
@@ -79,7 +83,7 @@ def staged(staging: Path, *, folder: bool = False, mode: int = 0o644) -> Iterato
 def seized(path: Path) -> Iterator[bool]:
     """Whether nobody who lives holds a staged or partial file, which is then ours for the block."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = _opened(path)
     except OSError:
         yield False
         return
@@ -92,6 +96,15 @@ def seized(path: Path) -> Iterator[bool]:
             yield still_named(descriptor, path)
     finally:
         os.close(descriptor)
+
+
+def _opened(path: Path) -> int:
+    """To be written, too, where that can be: over NFS, what cannot be is not to be held alone."""
+    flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        return os.open(path, flags | os.O_RDWR)
+    except (IsADirectoryError, PermissionError):
+        return os.open(path, flags | os.O_RDONLY)
 
 
 def still_named(descriptor: int, path: Path) -> bool:

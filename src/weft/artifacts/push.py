@@ -94,8 +94,12 @@ def pack_wasm(
 
 
 def pack_model(store: Store, paths: Sequence[Path], annotations: Mapping[str, str] | None = None) -> Packed:
-    """A ModelPack artifact of files, and of the files in folders. Raises NotFoundError, UsageError, OutputError."""
-    layers = [_model_layer(store, path, name) for path, name in _named(paths)]
+    """A ModelPack artifact of files, and of the files in folders.
+
+    Raises NotFoundError, InputError (a module is no model), UsageError and OutputError.
+    """
+    named = _named(paths)
+    layers = [_model_layer(store, path, name) for path, name in named]
     layers.sort(key=lambda layer: layer.annotations[FILE_PATH])
     weights = [layer for layer in layers if ".weight.v1." in layer.media_type]
     if not weights:
@@ -103,6 +107,9 @@ def pack_model(store: Store, paths: Sequence[Path], annotations: Mapping[str, st
         raise UsageError("there is no model among the files", cure=f"name one: {known}, or a SavedModel folder")
     main = next((layer for layer in weights if Path(layer.annotations[FILE_PATH]).suffix in _FORMATS), weights[0])
     name = Path(main.annotations[FILE_PATH])
+    held = next(path for path, called in named if called == main.annotations[FILE_PATH])
+    if _start(held) in (_CORE, _COMPONENT):
+        raise InputError("that is a WebAssembly module, no model", where=str(held), cure="weft push sends functions")
     config = {
         "descriptor": {"createdAt": _time(*paths), "name": name.stem},
         "modelfs": {"type": "layers", "diffIds": [layer.digest for layer in layers]},

@@ -159,7 +159,8 @@ def told_pull(found: Pulled, store: Store, output: Path | None, *, as_json: bool
         )
         return
     shown: Mapping[str, object] = {**plain, "size": format_size(entry.size), "files": [visible(name) for name in files]}
-    print_fields(entry.reference, {**shown, "folder": str(output or folder)})
+    at = "folder" if output is None or output.is_dir() else "file"
+    print_fields(entry.reference, {**shown, at: str(output or folder)})
 
 
 def _copy(found: Pulled, store: Store, folder: Path, output: Path) -> None:

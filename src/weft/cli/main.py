@@ -58,10 +58,38 @@ COMMANDS = {
 }
 """Each command's home, and its line in the overview, which must not import it."""
 
+GROUPS = {
+    "model": (
+        "Look at models, and move them between registries and the store.",
+        {
+            "show": "weft.cli.model_show:show",
+            "push": "weft.cli.models:push",
+            "pull": "weft.cli.models:pull",
+            "list": "weft.cli.models:list_",
+            "rm": "weft.cli.models:rm",
+        },
+    ),
+    "key": (
+        "Make a key: for a caller of weft serve, or to sign with.",
+        {"caller": "weft.cli.key:caller", "new": "weft.cli.key:new"},
+    ),
+    "cache": (
+        "Look at what is kept on this machine, and make room.",
+        {"list": "weft.cli.cache:list_", "verify": "weft.cli.cache:verify", "gc": "weft.cli.cache:gc"},
+    ),
+    "state": (
+        "Look at what functions keep from run to run.",
+        {"show": "weft.cli.state:show", "delete": "weft.cli.state:delete"},
+    ),
+}
+"""The commands that have commands of their own: a line, and where these are."""
+
 
 def make_app(called: str = "") -> App:
     """The command line. Commands are imported when they are called; only ``called`` tells its whole story in --help."""
     from cyclopts import App
+
+    from weft.cli.help_text import help_of
 
     app = App(
         name="weft",
@@ -71,24 +99,12 @@ def make_app(called: str = "") -> App:
         help_format="markdown",
     )
     for name, (home, summary) in COMMANDS.items():
-        app.command(home, name=name, help=None if name == called else summary, help_epilogue="")
-    model = App(name="model", help="Look at models, and move them between registries and the store.", help_epilogue="")
-    model.command("weft.cli.model_show:show", name="show", help_epilogue="")
-    for name in ("push", "pull", "list", "rm"):
-        model.command(f"weft.cli.models:{'list_' if name == 'list' else name}", name=name, help_epilogue="")
-    app.command(model)
-    key = App(name="key", help="Make a key: for a caller of weft serve, or to sign with.", help_epilogue="")
-    key.command("weft.cli.key:caller", name="caller", help_epilogue="")
-    key.command("weft.cli.key:new", name="new", help_epilogue="")
-    app.command(key)
-    cache = App(name="cache", help="Look at what is kept on this machine, and make room.", help_epilogue="")
-    for name in ("list", "verify", "gc"):
-        cache.command(f"weft.cli.cache:{'list_' if name == 'list' else name}", name=name, help_epilogue="")
-    app.command(cache)
-    state = App(name="state", help="Look at what functions keep from run to run.", help_epilogue="")
-    state.command("weft.cli.state:show", name="show", help_epilogue="")
-    state.command("weft.cli.state:delete", name="delete", help_epilogue="")
-    app.command(state)
+        app.command(home, name=name, help=help_of(home) if name == called else summary, help_epilogue="")
+    for group, (summary, homes) in GROUPS.items():
+        under = App(name=group, help=summary, help_epilogue="")
+        for name, home in homes.items():
+            under.command(home, name=name, help=help_of(home) if group == called else None, help_epilogue="")
+        app.command(under)
     source = App(name="source", help="Publish a source as a stream: a video, a camera, pictures …", help_epilogue="")
     if called in ("source", "completion"):  # its commands come from the document's models, which take a while to load
         from weft.cli.source import make

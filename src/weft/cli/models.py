@@ -126,6 +126,7 @@ def rm(reference: str, /, *, json: Switch = False) -> int:
     from weft.cli.output import print_json
     from weft.core.errors import NotFoundError
     from weft.core.suggest import did_you_mean
+    from weft.core.text import visible
 
     name = parse_reference(reference, bare=True).name
     references = References(Store())
@@ -136,6 +137,8 @@ def rm(reference: str, /, *, json: Switch = False) -> int:
         raise NotFoundError("the store has nothing of that name", where=name, cure=cure)
     if json:
         print_json({"removed": name})
+    else:
+        sys.stdout.write(f"{visible(name)} is forgotten\n")
     return 0
 
 

@@ -16,7 +16,7 @@ from weft.core import resources
 from weft.core.errors import NotFoundError, UsageError
 from weft.core.hosts import parse_host
 from weft.core.limits import CAPABILITIES, DirGrant, Grants, Limits, parse_dir, parse_state
-from weft.core.remote import is_remote
+from weft.core.remote import is_remote, meant_reference
 from weft.core.suggest import did_you_mean, meant_file, nearest
 from weft.core.units import parse_duration, parse_size
 from weft.flow.remote import local_path
@@ -125,7 +125,7 @@ def existing(text: str, what: str) -> Path:
         if path.is_symlink():
             aim = f"a link to {path.readlink()}, which is not there"
             raise NotFoundError(aim, where=text, cure="mend the link") from None
-        cure = meant_file(path) or f"check the path of the {what}"
+        cure = meant_reference(text) or meant_file(path) or f"check the path of the {what}"
         raise NotFoundError("no such file", where=text, cure=cure) from None
     except OSError as error:
         cure = f"check the path of the {what}"

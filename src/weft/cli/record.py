@@ -77,8 +77,9 @@ def _record(
 
     logs.configure("warning", "text")
     with joined(options) as streams:
+        subscription = streams.subscribe(wanted)  # before the file is there, as this may be refused
         writer = RecordingWriter(output, most)
-        recorder = Recorder(streams.subscribe(wanted), writer, seconds)
+        recorder = Recorder(subscription, writer, seconds)
         say(f"recording to {output}; Ctrl-C ends it\n")
         with signals(recorder.stop) as heard, told_if_absent(streams, wanted):
             ending = recorder.run()

@@ -172,8 +172,8 @@ def _told(looked: Looked, found: list[Signed], *, as_json: bool) -> None:
     if as_json:
         print_json({"reference": looked.reference.name, "digest": looked.digest, "signatures": rows})
         return
-    lines = [f"  signed by {one.key} for {visible(one.identity)}\n" for one in found]
-    sys.stdout.write(f"{looked.reference.name}\n  {looked.digest}\n{''.join(lines) or '  the policy allows it'}\n")
+    lines = [f"signed by {one.key} for {visible(one.identity)}" for one in found] or ["the policy allows it"]
+    sys.stdout.write("\n  ".join([looked.reference.name, looked.digest, *lines]) + "\n")
 
 
 def _more(one: Signed) -> dict[str, object]:

@@ -9,12 +9,10 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from weft.cli.help_text import help_text
 from weft.cli.site_options import SiteOptions
 from weft.cli.spool_options import Spooling
-from weft.spec.sources import Option, SourceType, source_types
-
-PLACES = ("path", "device", "url", "topic")
-"""What stands without its option's name; the first that a type has."""
+from weft.spec.sources import PLACES, Option, SourceType, source_types
 
 _FAST = Option("fast", bool, "As fast as it goes; by default a file is played at its own pace.", False, False)
 
@@ -53,7 +51,10 @@ _EXAMPLES = {
 def make(app: App) -> App:
     """A command for each type of source."""
     for kind in source_types():
-        app.command(App(name=kind.name, default_command=_command(kind), help_epilogue=""))
+        command = _command(kind)
+        app.command(
+            App(name=kind.name, default_command=command, help=help_text(command.__doc__ or ""), help_epilogue="")
+        )
     return app
 
 

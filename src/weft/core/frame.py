@@ -55,6 +55,28 @@ class Frame:
         self.headers = headers
         self.picture = picture
 
+    @staticmethod
+    def made(
+        payload: bytes,
+        media_type: str,
+        stream: str,
+        source: str,
+        sequence: int,
+        time_ns: int,
+        headers: Mapping[str, str],
+    ) -> Frame:
+        """A frame of which everything is known: for many small ones, as it takes a third of the time of ``Frame()``."""
+        frame = Frame.__new__(Frame)
+        frame._payload = payload
+        frame.media_type = media_type
+        frame.stream = stream
+        frame.source = source
+        frame.sequence = sequence
+        frame.time_ns = time_ns
+        frame.headers = headers
+        frame.picture = None
+        return frame
+
     @property
     def payload(self) -> bytes:
         """The bytes; encoded from the picture, once, where the frame came without them."""

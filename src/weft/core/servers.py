@@ -18,6 +18,9 @@ MAX_TOPIC = 65_535
 SHARED = "$share/"
 """Begins a subscription whose messages a broker deals out among several."""
 
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_OURS = {"authorization", "host", "accept-encoding", "connection", "content-length", "transfer-encoding", "range"}
+_OURS |= {"if-none-match", "if-modified-since"}
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 _MQTT_CURE = "write mqtt://HOST[:PORT]/TOPIC, such as mqtt://broker/factory/+/image, or mqtts:// for TLS"
@@ -90,6 +93,16 @@ def web_address(written: str) -> WebAddress:
     target = _target(scheme, authority, 443 if scheme == "https" else 80, _WEB_CURE)
     url = f"{scheme}://{authority}{rest}".partition("#")[0]
     return WebAddress(url, target, redacted(url))
+
+
+def check_header(name: str, value: str) -> None:
+    """A header to send beside Weft's own. Raises UsageError for what is none, which does not repeat its value."""
+    if not _HEADER.fullmatch(name):
+        raise UsageError(f"'{name[:80]}' is no name of a header", cure="write letters, digits and -")
+    if name.lower() in _OURS:
+        raise UsageError(f"'{name}' is not for headers to say", cure="user, token_file and the like say who asks")
+    if not (value.isascii() and value.isprintable()):
+        raise UsageError(f"the value of '{name}' is no text of one line", cure="write it in ASCII")
 
 
 def _apart(written: str, cure: str) -> tuple[str, str, str]:

@@ -55,6 +55,7 @@ def publishing(kind: str, written: Mapping[str, Any], stream: str, options: Publ
     """
     from weft.flow.build import build
     from weft.spec.pipeline import pipeline_from
+    from weft.spec.sources import PLACES
 
     key_of(stream, GLOBAL)
     name = stream.replace("/", ".").lstrip("-.") or kind
@@ -66,7 +67,7 @@ def publishing(kind: str, written: Mapping[str, Any], stream: str, options: Publ
     try:
         return build(pipeline_from(document, check_files=True))
     except DocumentError as error:
-        told = [f"{_option(problem.path, name)}: {problem.message}" for problem in error.problems]
+        told = [f"{_option(problem.path, name, PLACES)}: {problem.message}" for problem in error.problems]
         cures = " ".join(problem.cure for problem in error.problems)
         raise UsageError("; ".join(dict.fromkeys(told)), cure=cures) from error
 
@@ -144,7 +145,9 @@ def _promises(options: PublishOptions) -> dict[str, Any]:
     }
 
 
-def _option(path: str, name: str) -> str:
+def _option(path: str, name: str, places: Sequence[str]) -> str:
     """Where a mistake stands, as the command line calls it."""
     key = path.removeprefix(f"sources.{name}").lstrip(".")
+    if key in places:
+        return key.upper()
     return f"--{key.replace('_', '-')}" if key and key != path else key or "it"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import av
+from av.container import InputContainer
 
 from weft.core.address import redacted
 from weft.core.errors import MediaError, NotFoundError, UnavailableError, WeftError
@@ -24,3 +25,11 @@ def input_error(error: av.error.FFmpegError, where: str, what: str = "") -> Weft
     if isinstance(error, (av.error.HTTPError, av.error.ExitError, ConnectionError, TimeoutError)):
         return UnavailableError(said, where=where, cure="check the address, the user and that the server runs")
     return MediaError(said, where=where, cure="check that it plays elsewhere; send the whole, unchanged file")
+
+
+def no_text(container: InputContainer, where: str) -> InputContainer:
+    """The container, unless FFmpeg took a text file for a film of a terminal: MediaError then, and it is closed."""
+    if container.format.name != "tty":
+        return container
+    container.close()
+    raise MediaError("that is text, not a video", where=redacted(where), cure="name a video file")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import ssl
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from os import PathLike, fspath
 from pathlib import Path
 
 from weft.core.errors import NotFoundError, UsageError
 from weft.core.files import read_whole
+from weft.core.hosts import Target
 
 MAX_SECRET = 64 * 1024
 """Bytes of a file with a password or a token."""
@@ -91,6 +94,20 @@ class Trust:
             except (OSError, ssl.SSLError) as error:
                 raise _unfit(error, self.cert, "a certificate and its key, without a password") from error
         return context
+
+
+def warn_in_clear(login: Login, target: Target, shown: str, log: logging.Logger) -> None:
+    """Log that a secret goes over a network where everybody can read it: without TLS, and not within this machine."""
+    what = "password" if login.password is not None else "token" if login.token is not None else ""
+    if what and target.scheme != "https" and not _is_this_machine(target.host):
+        log.warning("%s: the %s goes over the network in the clear (ask over TLS)", shown, what)
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def login_of(

@@ -153,7 +153,8 @@ class App:
 
 def _about(call: Call, error: HTTPException) -> str:
     if error.status_code == 404:
-        return f"there is nothing at {call.path}"
+        return f"there is nothing at {call.path} (/docs shows what can be asked)"
     if error.status_code == 405:
-        return f"{call.method} is not for {call.path}"
+        allowed = (error.headers or {}).get("Allow", "")
+        return f"{call.method} is not for {call.path}{f' (it takes {allowed})' if allowed else ''}"
     return str(error.detail)

@@ -8,16 +8,13 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from weft.core.errors import UsageError
-from weft.core.servers import broker_address, web_address
+from weft.core.servers import broker_address, check_header, web_address
 from weft.spec.cameras import CameraRetry
 from weft.spec.values import Duration, FilePath, Part, Size, Text, mistake
 
 MAX_HEADERS = 32
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+", re.ASCII)
-_OURS = {"authorization", "host", "accept-encoding", "connection", "content-length", "transfer-encoding", "range"}
-_OURS |= {"if-none-match", "if-modified-since"}
 
 
 def _broker(written: str) -> str:
@@ -54,12 +51,10 @@ def _version(written: object) -> object:
 
 def _headers(headers: dict[str, str]) -> dict[str, str]:
     for name, value in headers.items():
-        if not _HEADER.fullmatch(name):
-            raise mistake(f"'{name[:80]}' is no name of a header")
-        if name.lower() in _OURS:
-            raise mistake(f"'{name}' is not for documents to say", "user, token_file and the like say who asks")
-        if not (value.isascii() and value.isprintable()):
-            raise mistake(f"the value of '{name}' is no text of one line")
+        try:
+            check_header(name, value)
+        except UsageError as error:
+            raise mistake(error.what, error.cure) from None
     return headers
 
 

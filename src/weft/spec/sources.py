@@ -15,6 +15,9 @@ from weft.spec.endpoints import Source
 from weft.spec.graph import MANY
 from weft.spec.values import Duration, Size
 
+PLACES = ("path", "device", "url", "topic")
+"""What stands without its option's name on the command line; the first that a type has."""
+
 _UNITS: tuple[tuple[Any, Callable[[Any], str]], ...] = ((Duration, format_duration), (Size, format_size))
 
 

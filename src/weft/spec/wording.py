@@ -62,7 +62,8 @@ def _say(detail: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
     if kind == "mistake":
         return redacted(context["message"]), context["cure"]
     if kind == "missing":
-        return "is missing", "add it"
+        site = ", or take frames from a site: weft run --connect, or streams:" if detail["loc"] == ("sources",) else ""
+        return "is missing", f"add it{site}"
     if kind == "extra_forbidden":
         return "is no key here", _suggest(str(detail["loc"][-1]), keys_at(model, detail["loc"][:-1]))
     if kind in ("literal_error", "union_tag_invalid"):

@@ -91,7 +91,7 @@ class PublishOptions:
         latest: who subscribes later gets the last frame at once.
         scope: who may see the stream.
         keep: a reliable publisher keeps that many frames to send again …
-        keep_bytes: … and no more than so many bytes of them.
+        keep_bytes: … and no more than so many bytes of them. Small frames that were sent together are kept together.
         spool: where a durable publisher keeps them instead.
     """
 

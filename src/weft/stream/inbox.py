@@ -79,15 +79,20 @@ class Inbox:
 
     def take(self) -> tuple[Frame, Any] | None:
         """The oldest, with its mark; None when there is none."""
-        with self._lock:
-            if not self._items:
-                return None
+        if not self._items:
+            return None
+        self._lock.acquire()  # for each frame: half of what `with` takes
+        try:
             live, frame, size, mark = self._items.popleft()
             self._bytes -= size
             if not live:
                 self._reliable -= 1
                 self._reliable_bytes -= size
             return frame, mark
+        except IndexError:  # another reader was first
+            return None
+        finally:
+            self._lock.release()
 
     def wait(self, timeout: float) -> None:
         """Until there is something to read, somebody calls :meth:`wake`, or so many seconds passed."""

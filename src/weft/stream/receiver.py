@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from threading import Lock
 
 from weft.core.clock import monotonic
@@ -242,14 +242,20 @@ class Receiver:
         peer.heard_at = monotonic()
         room = self._inbox.room()
         ready: list[Numbered] = []
-        for number, frame in enumerate(frames, first):
-            ready += peer.take(number, (frame, number), room - len(ready), asked=asked)
+        if peer.beyond(first):
+            ready = peer.beat(first + len(frames) - 1, room)
+        else:
+            for number, frame in enumerate(frames, first):
+                ready += peer.take(number, (frame, number), room - len(ready), asked=asked)
         self._deliver(peer, ready)
 
-    def _deliver(self, peer: Recovery[Numbered], frames: Iterable[Numbered], *, wake: bool = True) -> None:
+    def _deliver(self, peer: Recovery[Numbered], frames: Sequence[Numbered], *, wake: bool = True) -> None:
         """Hand frames to the reader, and remember whether their publisher owes more."""
-        for frame, number in frames:
-            self._put(peer, frame, number)
+        if self._positions is not None:
+            for frame, number in frames:
+                self._put(peer, frame, number)
+        elif frames:
+            self._inbox.put_all([frame for frame, _ in frames], live=False)
         if peer.idle:
             self._behind.pop(peer.publisher, None)
             return

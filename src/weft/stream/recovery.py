@@ -16,8 +16,9 @@ WINDOW = 256
 """Frames held back at most while an earlier one is missing, or there is no room for them; later ones are asked for
 again."""
 
-SMALL_WINDOW, SMALL_BYTES = 4096, 2**20
-"""So many where they are no more than so many bytes together: they come while the reader waits for its turn to run."""
+SMALL_WINDOW, SMALL_BYTES = 16384, 2**20
+"""So many where they are no more than so many bytes together: they come while the reader waits for its turn to run,
+and to ask for them takes longer than they took to come."""
 
 HELD_BYTES = 64 * 2**20
 """Bytes held back at most."""
@@ -127,7 +128,11 @@ class Recovery(Generic[T]):
         if not self._hold(number, frame, room):
             return []
         self.recovered += asked
-        return self.proceed(room)
+        return self.proceed(room) if room > 0 and self.next in self._held else []
+
+    def beyond(self, first: int) -> bool:
+        """Frames from this number on are not held back, whatever their size: that they were sent is all they say."""
+        return first - self.next >= SMALL_WINDOW
 
     def beat(self, last: int, room: int) -> list[T]:
         """The publisher says which number was its last. Returns what can go on."""

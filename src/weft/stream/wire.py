@@ -30,6 +30,7 @@ MAX_TAIL = 64 * 1024
 _FIXED = struct.Struct("<BBHqqQQI")
 _PACK, _UNPACK, _SIZE = _FIXED.pack, _FIXED.unpack_from, _FIXED.size
 _PUBLISHER, _ADDRESS = struct.calcsize("<BBHqq"), struct.Struct("<QQ")
+_NUMBER = slice(_PUBLISHER + 8, _PUBLISHER + 16)
 SEQUENCE_AND_TIME = slice(struct.calcsize("<BBH"), _PUBLISHER)
 """Where these two are in a header."""
 TAIL = slice(_SIZE, None)
@@ -93,15 +94,7 @@ class Header(msgspec.Struct, frozen=True, gc=False):
     def frame(self, payload: bytes, stream: str) -> Frame:
         """The frame this header belongs to."""
         tail = self.tail
-        return Frame(
-            payload,
-            media_type=tail.media_type,
-            stream=stream,
-            source=tail.source,
-            sequence=self.sequence,
-            time_ns=self.time_ns,
-            headers=tail.headers,
-        )
+        return Frame.made(payload, tail.media_type, stream, tail.source, self.sequence, self.time_ns, tail.headers)
 
 
 class HeaderWriter:
@@ -117,7 +110,15 @@ class HeaderWriter:
         self._tail = _NO_TAIL
 
     def write(self, frame: Frame, number: int) -> bytes:
-        """The header of a frame. Raises InputError when its text is over ``MAX_TAIL`` bytes."""
+        """The header of a frame. Raises InputError when it cannot be sent."""
+        tail, sequence, time_ns, publisher = self.tail(frame), frame.sequence, frame.time_ns, self._publisher
+        try:
+            return _PACK(VERSION, 0, self._flags, sequence, time_ns, publisher, number, self._age()) + tail
+        except struct.error:
+            raise unfit(frame) from None
+
+    def tail(self, frame: Frame) -> bytes:
+        """A frame's media type, source and headers. Raises InputError when they are over ``MAX_TAIL`` bytes."""
         headers = frame.headers
         if (
             frame.media_type != self._media_type
@@ -125,12 +126,7 @@ class HeaderWriter:
             or ((headers is not NO_HEADERS or self._headers is not NO_HEADERS) and headers != self._headers)
         ):
             self._change_tail(frame)
-        sequence, time_ns, publisher = frame.sequence, frame.time_ns, self._publisher
-        try:
-            return _PACK(VERSION, 0, self._flags, sequence, time_ns, publisher, number, self._age()) + self._tail
-        except struct.error:
-            what = f"sequence {frame.sequence} or time {frame.time_ns} does not fit 64 bits"
-            raise InputError(what, where=_WHERE, cure="number frames from 0, and take time in nanoseconds") from None
+        return self._tail
 
     def note(self, kind: Kind, number: int) -> bytes:
         """A header without a frame."""
@@ -185,6 +181,23 @@ def mark_again(header: bytes) -> bytes:
 def readdressed(header: bytes, publisher: int, number: int) -> bytes:
     """The same header, of another publisher and with another number."""
     return header[:_PUBLISHER] + _ADDRESS.pack(publisher, number) + header[_PUBLISHER + _ADDRESS.size :]
+
+
+def of_frame(header: bytes, sequence_and_time: bytes, number: int) -> bytes:
+    """The header of one frame of a batch, made from the batch's."""
+    begin, middle, end = header[: SEQUENCE_AND_TIME.start], header[_PUBLISHER : _NUMBER.start], header[_NUMBER.stop :]
+    return of_kind(Kind.FRAME, begin) + sequence_and_time + middle + number.to_bytes(8, "little") + end
+
+
+def number_of(header: bytes) -> int:
+    """The number in a header."""
+    return int.from_bytes(header[_NUMBER], "little")
+
+
+def unfit(frame: Frame) -> InputError:
+    """What is wrong with a frame whose numbers have no place in a header."""
+    what = f"sequence {frame.sequence} or time {frame.time_ns} does not fit 64 bits"
+    return InputError(what, where=_WHERE, cure="number frames from 0, and take time in nanoseconds")
 
 
 def encode_tail(tail: Tail) -> bytes:

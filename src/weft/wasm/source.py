@@ -145,11 +145,10 @@ def check_core(wasm: bytes, where: str) -> None:
         raise _no_core(where)
     seen = next((name for magic, name in _LOOKS_LIKE.items() if wasm.startswith(magic)), None)
     what = f"it looks like {seen}" if seen else _beginning(wasm)
-    raise ModuleError(
-        f"not a WebAssembly module: {what}",
-        where=where,
-        cure="give a .wasm, .wat or .cwasm file, or a pipeline's .yaml",
-    )
+    cure = "give a .wasm, .wat or .cwasm file, or a pipeline's .yaml"
+    if where.endswith((".onnx", ".tflite")):
+        cure = "a model is given to a function: weft run weft:classify --model net=FILE"
+    raise ModuleError(f"not a WebAssembly module: {what}", where=where, cure=cure)
 
 
 def _no_core(where: str) -> ModuleError:

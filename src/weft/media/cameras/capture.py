@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 from weft.core.address import present_devices, redacted
 from weft.core.clock import monotonic
 from weft.core.errors import MediaError, NotFoundError, UnavailableError, WeftError
-from weft.media.av_errors import input_error
+from weft.media.av_errors import input_error, no_text
 from weft.media.cameras.messages import Job
 
 # Lost packets damage single pictures, which are skipped and counted; so many in a row are no accident.
@@ -63,7 +63,7 @@ class Capture:
     def _open(self) -> InputContainer:
         kind = _FORMATS[self._job.kind]
         try:
-            return av.open(_target(self._job), format=kind, options=dict(self._job.options))
+            return no_text(av.open(_target(self._job), format=kind, options=dict(self._job.options)), "")
         except av.error.FileNotFoundError as error:
             raise self._missing() from error
         except av.error.FFmpegError as error:

@@ -126,7 +126,7 @@ class Connection:
         self._new_protocol = version == "5"
         self._resumed = resumed
         self._last: Gone | None = None
-        self._leaving = False
+        self._leaving = self._taken = False
         self._client = self._made(version)
         self._thread = threading.Thread(target=self._run, name="weft:mqtt", daemon=True)
         self._thread.start()
@@ -251,7 +251,8 @@ class Connection:
             )
             self._last = Gone(DeniedError(what, cure="have it allowed there, or name another topic"), final=True)
             client.disconnect()
-        else:
+        elif not self._taken:  # once, however often a broker says so: what is said is not bounded
+            self._taken = True
             self._say(Taken())
 
     def _on_message(self, client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:

@@ -6,23 +6,23 @@ import asyncio
 import logging
 import math
 import threading
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any, TypeVar
+from typing import Any
 
 from weft.core.clock import monotonic
 from weft.core.errors import UsageError
 from weft.core.frame import Frame
-from weft.core.servers import web_address
+from weft.core.servers import check_header, web_address
 from weft.media.cameras.retry import Retry, retry_of
 from weft.media.cameras.watch import Order, Patience, State, Watch
-from weft.media.login import Trust, login_of, path_of
+from weft.media.login import Trust, login_of, path_of, warn_in_clear
 from weft.media.payloads import payload_frame
 from weft.media.sources.frames import checked_count, checked_seconds
+from weft.media.web.loop import Cancel, running
 from weft.media.web.poll import Answer, Asker, Question, Refused
 
-_Found = TypeVar("_Found")
 _log = logging.getLogger("weft.media.http")
 
 
@@ -93,6 +93,8 @@ class HttpSource:
         address = web_address(url)
         login = login_of(user, password_file, password_env, token_file, token_env)
         trust = Trust(path_of(ca), path_of(cert))
+        for name, value in (headers or {}).items():
+            check_header(name, value)
         limit_s = checked_seconds(timeout, "timeout")
         self._question = Question(address, login, trust, dict(headers or {}), limit_s, max_size, unchanged)
         self._every = checked_seconds(every, "every")
@@ -101,7 +103,7 @@ class HttpSource:
         self._watch = Watch(Patience(math.inf, math.inf, 0.0), retry_of(retry), where=address.shown)
         self._counters = HttpCounters()
         self._closed = threading.Event()
-        self._cancel = _Cancel()
+        self._cancel = Cancel()
         self._due = 0.0
         self._was_live = False
         self._told = False
@@ -136,8 +138,10 @@ class HttpSource:
         """
         if self._watch.state is not State.IDLE:
             raise UsageError("the frames of a source are read once", where=self.url, cure="make another source")
-        asker, sequence = Asker(self._question), 0
-        with asyncio.Runner() as runner:
+        question = self._question
+        warn_in_clear(question.login, question.address.target, self.url, _log)
+        asker, sequence = Asker(question), 0
+        with running() as runner:
             try:
                 while sequence != self._limit and not self._closed.is_set():
                     if (answer := self._next(runner, asker)) is not None:
@@ -206,36 +210,3 @@ class HttpSource:
         if self._counters.reconnects:
             headers["reconnects"] = str(self._counters.reconnects)
         return payload_frame(answer.body, answer.media_type, self._media_type, sequence, answer.time_ns, headers)
-
-
-class _Cancel:
-    """Runs things in an event loop so that another thread can end them, now and from then on."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._task: asyncio.Task[Any] | None = None
-        self._cancelled = False
-
-    def run(self, runner: asyncio.Runner, what: Coroutine[Any, Any, _Found]) -> _Found:
-        """Its result. Raises CancelledError when :meth:`now` was called."""
-        return runner.run(self._watched(what))
-
-    def now(self) -> None:
-        """End what runs. Returns at once."""
-        with self._lock:
-            self._cancelled = True
-            if self._loop is not None and self._task is not None:
-                self._loop.call_soon_threadsafe(self._task.cancel)
-
-    async def _watched(self, what: Coroutine[Any, Any, _Found]) -> _Found:
-        task = asyncio.ensure_future(what)
-        with self._lock:
-            self._loop, self._task = asyncio.get_running_loop(), task
-            if self._cancelled:
-                task.cancel()
-        try:
-            return await task
-        finally:
-            with self._lock:
-                self._loop = self._task = None

@@ -16,7 +16,7 @@ from weft.core.suggest import did_you_mean
 from weft.core.traceparent import HEADER
 from weft.media.cameras.retry import Retry, retry_of
 from weft.media.cameras.watch import Patience, State, Watch, Words
-from weft.media.login import Trust, login_of, path_of
+from weft.media.login import Trust, login_of, path_of, warn_in_clear
 from weft.media.mqtt.connection import Wanted
 from weft.media.mqtt.feed import Feed
 from weft.media.mqtt.inbox import Inbox, Message
@@ -79,6 +79,7 @@ class MqttSource:
         limit: int | None = None,
     ) -> None:
         self._address = broker_address(url)
+        self._login = login_of(user, password_file, password_env, None, None)
         if version not in VERSIONS:
             cure = did_you_mean(version, VERSIONS) or "auto, 5 or 3.1.1"
             raise UsageError(f"no version '{version}' of MQTT", cure=cure)
@@ -93,7 +94,7 @@ class MqttSource:
         self._inbox = Inbox()
         wanted = Wanted(
             self._address,
-            login_of(user, password_file, password_env, None, None),
+            self._login,
             Trust(path_of(ca), path_of(cert)),
             qos,
             client_id or f"weft-{secrets.token_hex(8)}",
@@ -142,6 +143,7 @@ class MqttSource:
         """
         if self._watch.state is not State.IDLE:
             raise UsageError("the messages of a source are read once", where=self.url, cure="make another source")
+        warn_in_clear(self._login, self._address.target, self.url, _log)
         sequence = 0
         try:
             while sequence != self._limit and (message := self._feed.next()) is not None:

@@ -17,7 +17,7 @@ from weft.core.address import redacted
 from weft.core.clock import now_ns
 from weft.core.errors import MediaError, WeftError
 from weft.core.frame import Frame
-from weft.media.av_errors import input_error
+from weft.media.av_errors import input_error, no_text
 from weft.media.images import picture_from_video
 from weft.media.sources.frames import checked_count, checked_encoding, picture_frame
 
@@ -113,7 +113,7 @@ class VideoSource:
             cure = "save it to a file, or give its URL"
             raise MediaError("that is a pipe, and a video is read in several places", where=self.path, cure=cure)
         try:
-            return av.open(self.path)
+            return no_text(av.open(self.path), self.path)
         except av.error.FFmpegError as error:
             raise input_error(error, self.path, "no video FFmpeg can read") from error
 

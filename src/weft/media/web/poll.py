@@ -160,6 +160,7 @@ class Asker:
     async def _followed(self) -> AsyncIterator[httpx.Response]:
         """The answer behind redirects. What says who asks goes to the first server alone."""
         address, own = self._question.address, self._own_headers()
+        self._opened().cookies.clear()  # what a server gave the last time: nothing bounds how much that becomes
         for _ in range(MAX_REDIRECTS + 1):
             headers = own if address.target == self._question.address.target else {}
             async with self._opened().stream("GET", address.url, headers={**headers, **self._validators}) as response:
@@ -182,7 +183,7 @@ class Asker:
         login = self._question.login
         headers = dict(self._question.headers)
         if login.token is not None:
-            headers["Authorization"] = f"Bearer {login.token.read()}"
+            headers["Authorization"] = f"Bearer {_plain(login.token.read())}"
         elif login.user is not None:
             password = "" if login.password is None else login.password.read()
             headers["Authorization"] = "Basic " + base64.b64encode(f"{login.user}:{password}".encode()).decode()
@@ -266,6 +267,12 @@ class Asker:
             return self._refused(UnavailableError(what, cure="check the address and the network"))
         what = f"the connection was cut: {visible(str(error)) or type(error).__name__}"
         return self._refused(UnavailableError(what, cure="check the server and the network between"))
+
+
+def _plain(token: str) -> str:
+    if not token.isascii():
+        raise UsageError("the token holds what no token may: it is not ASCII", cure="look into its file or variable")
+    return token
 
 
 def _reason(error: BaseException) -> str:

@@ -65,7 +65,7 @@ class Rpcs:
         """The pieces of the answer to what was asked."""
         call.route, call.subject = "infer", asked.model_name
         call.caller.require("infer", "model", asked.model_name)
-        self._models.version(asked.model_name, asked.model_version)
+        self._models.version(asked.model_name, asked.model_version).check_room()
         request = await _aside(asked, partial(request_of, asked, call.caller, left_s))
         response = await self._models.infer(request)
         typed = bool(asked.inputs) and not asked.raw_input_contents

@@ -6,23 +6,19 @@ the oldest request, and joins to it what waits and fits, up to the largest batch
 
 from __future__ import annotations
 
-import logging
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from time import monotonic_ns, thread_time_ns
 
-from weft.core.clock import now_ns
-from weft.core.errors import BusyError, ModelError, TensorError, WeftError
+from weft.core.errors import BusyError
 from weft.core.model import Model
 from weft.core.tensor import Tensor
 from weft.nn.ports import Feed, output_indexes
-from weft.serve.models.batch import Shapes, joined, parted, rows_of, shapes_of
-from weft.serve.models.counts import Counter, Execution
-
-log = logging.getLogger("weft.serve")
+from weft.serve.models.batch import rows_of, shapes_of
+from weft.serve.models.counts import Counter
+from weft.serve.models.job import Done, Job, LaneSettings, Load, RetiredError
+from weft.serve.models.running import Runner
 
 QUICK_S = 0.0002
 """An inference that is shorter costs less than the way to another thread and back."""
@@ -30,75 +26,12 @@ QUICK_S = 0.0002
 _LONG_NS = 2_000_000
 _SLOW_FOR = 1000
 
-Outputs = dict[str, Tensor]
-Done = Callable[[Outputs | WeftError], object]
-"""Takes a request's outputs or its error, once, on whatever thread made them; must not raise or wait."""
-
-
-class RetiredError(Exception):
-    """The lane takes nothing more: another one has its place. For whoever submits, never for callers."""
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """One request in a lane.
-
-    Attributes:
-        inputs: by name, already checked.
-        wanted: names of the outputs, None for all.
-        done: who is told.
-        arrived: monotonic nanoseconds.
-        overdue: monotonic nanoseconds after which nobody waits for it any more; 0 for never.
-        rows: of the batch dimension; 0 where it cannot be joined to others.
-        shapes: what must be the same to be joined.
-        left: whether its caller was told something else, or went away, while it ran: it counts as that alone.
-        ended: whether it was counted as done.
-    """
-
-    inputs: Mapping[str, Tensor]
-    wanted: tuple[str, ...] | None
-    done: Done
-    arrived: int
-    overdue: int = 0
-    rows: int = 0
-    shapes: Shapes = ()
-    left: bool = False
-    ended: bool = False
-
-    def joins(self, other: Job) -> bool:
-        """Whether both can go into one batch."""
-        return bool(other.rows) and other.shapes == self.shapes and other.wanted == self.wanted
-
-
-@dataclass(frozen=True, slots=True)
-class LaneSettings:
-    """How a lane works; see :class:`weft.serve.models.spec.ModelSpec`."""
-
-    instances: int
-    queue: int
-    max_batch: int = 1
-    batch_window_s: float = 0.0
-    quick: bool = False
-
-
-@dataclass(slots=True)
-class _Load:
-    """What a lane has to do, kept under its lock."""
-
-    waiting: deque[Job] = field(default_factory=deque)
-    busy: int = 0  # threads
-    running: int = 0  # requests
-    typical_s: float = 0.0
-    slow: int = 0  # requests to come that are not run by their callers, after one took long there
-    closed: bool = False
-
 
 class Lane:
     """The queue and threads of one loaded model. Safe to use from many threads.
 
     Attributes:
         model: what runs.
-        twin: what runs in its place where requests fill the cores by themselves.
         settings: how it works.
         ran: the engine and the device that its answers name: those that ran, not those that were asked for.
     """
@@ -107,7 +40,6 @@ class Lane:
         self, name: str, model: Model, settings: LaneSettings, counter: Counter, twin: Model | None = None
     ) -> None:
         self.model = model
-        self.twin = twin
         self.settings = settings
         self.ran = {"engine": model.info.engine, "device": model.info.device}
         self._name = name
@@ -115,7 +47,8 @@ class Lane:
         self._feed = Feed(model.info.inputs)
         self._batches = settings.max_batch > 1
         self._lock = Lock()
-        self._load = _Load()
+        self._load = Load()
+        self._runner = Runner(name, model, twin, settings.instances, counter, self._lock, self._load)
         self._tokens: SimpleQueue[bool] = SimpleQueue()  # one per job, False to end a thread
         self._threads = [
             Thread(target=self._work, name=f"weft:{name}:{number}", daemon=True) for number in range(settings.instances)
@@ -152,12 +85,15 @@ class Lane:
             load = self._load
             if load.closed:
                 raise RetiredError
-            idle = self.settings.instances - load.busy
-            if len(load.waiting) >= self.settings.queue + idle:
-                self._counter.count("refused")
-                raise self._busy(load)
+            self._refuse_full()
             load.waiting.append(job)
         self._tokens.put(True)
+
+    def check_room(self) -> None:
+        """Raises BusyError where :meth:`submit` would. A lane that is closed says nothing: another takes its place."""
+        with self._lock:
+            if not self._load.closed:
+                self._refuse_full()
 
     def run_here(self, job: Job) -> bool:
         """Run a job on the caller's thread, where that is quicker than waking another; else False: submit it.
@@ -177,7 +113,7 @@ class Lane:
             load.running += 1
         began = thread_time_ns()  # of this thread alone: on a busy machine others may have had the core meanwhile
         try:
-            self._run([job])
+            self._runner.run([job])
         finally:
             with self._lock:
                 load.busy -= 1
@@ -213,7 +149,13 @@ class Lane:
             thread.join(timeout_s)
         return not any(thread.is_alive() for thread in self._threads)
 
-    def _busy(self, load: _Load) -> BusyError:
+    def _refuse_full(self) -> None:
+        idle = self.settings.instances - self._load.busy
+        if len(self._load.waiting) >= self.settings.queue + idle:
+            self._counter.count("refused")
+            raise self._busy(self._load)
+
+    def _busy(self, load: Load) -> BusyError:
         ahead = (len(load.waiting) + load.running) / self.settings.instances
         what = f"{len(load.waiting)} requests wait for model '{self._name}', and its queue holds no more"
         return BusyError(what, retry_after_s=max(ahead * load.typical_s, 0.1), cure="ask again later, or less often")
@@ -232,7 +174,7 @@ class Lane:
         if not batch:
             return False
         try:
-            self._run(batch)
+            self._runner.run(batch)
         finally:
             with self._lock:
                 self._load.busy -= 1
@@ -275,67 +217,3 @@ class Lane:
         if blocked:
             self._tokens.put(True)  # the window took its token: another thread may begin it
         return not blocked and rows < self.settings.max_batch
-
-    def _run(self, batch: list[Job]) -> None:
-        began = monotonic_ns()
-        live = [job for job in batch if not job.overdue or began < job.overdue]
-        for job in batch:
-            if job not in live:
-                self._late(job, began)
-        if not live:
-            return
-        try:
-            self._execute(live, began)
-        except (ModelError, TensorError) as error:
-            self._fail(live, error)
-        except Exception as error:  # an engine can raise anything; its callers must still be answered
-            log.exception("model '%s' failed", self._name)
-            self._fail(live, ModelError(f"the engine failed: {type(error).__name__}", where=self._name))
-
-    def _late(self, job: Job, now: int) -> None:
-        if self._ends(job):
-            self._counter.count("overdue")
-        waited = (now - job.arrived) / 1e9
-        job.done(
-            BusyError(f"waited {waited:.1f} s for model '{self._name}', as long as it may", cure="ask again later")
-        )
-
-    def _execute(self, jobs: Sequence[Job], began: int) -> None:
-        inputs = jobs[0].inputs if len(jobs) == 1 else joined([job.inputs for job in jobs])
-        at_joined = monotonic_ns()
-        outputs = self._suited().infer(inputs, jobs[0].wanted)
-        computed = monotonic_ns()
-        rows = [job.rows for job in jobs]
-        shares = [outputs] if len(jobs) == 1 else parted(outputs, rows, self._name)
-        ended = monotonic_ns()
-        arrived = tuple(job.arrived for job in jobs if self._ends(job))
-        self._load.typical_s += 0.1 * ((ended - began) / 1e9 / len(jobs) - self._load.typical_s)
-        self._counter.executed(
-            Execution(arrived, sum(rows) or 1, began, at_joined, computed, ended, now_ns() // 1_000_000)
-        )
-        for job, share in zip(jobs, shares, strict=True):
-            job.done(share)
-
-    def _ends(self, job: Job) -> bool:
-        """A job is done: whether anybody still waits for it."""
-        with self._lock:
-            job.ended = True
-            return not job.left
-
-    def _suited(self) -> Model:
-        """The model, or its twin with one thread where as many requests as it has threads are there."""
-        if self.twin is None:
-            return self.model
-        with self._lock:
-            there = min(self._load.busy + len(self._load.waiting), self.settings.instances)
-        return self.twin if there >= self.model.info.threads else self.model
-
-    def _fail(self, jobs: Sequence[Job], error: WeftError) -> None:
-        """Tell a request its error; of a batch, run each by itself, so that one does not fail the others."""
-        if len(jobs) > 1:
-            for job in jobs:
-                self._run([job])
-            return
-        if self._ends(jobs[0]):
-            self._counter.failed(jobs[0].arrived, monotonic_ns())
-        jobs[0].done(error)

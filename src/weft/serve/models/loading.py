@@ -12,7 +12,8 @@ from weft.core.tensor import Tensor
 from weft.nn.auto import made_up
 from weft.nn.backend import usable_cores
 from weft.serve.models.batch import has_batch_dimension
-from weft.serve.models.lane import QUICK_S, Lane, LaneSettings
+from weft.serve.models.job import LaneSettings
+from weft.serve.models.lane import QUICK_S, Lane
 from weft.serve.models.version import Version
 
 log = logging.getLogger("weft.serve")

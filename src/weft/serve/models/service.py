@@ -14,8 +14,9 @@ from weft.core.model import Model, ModelInfo, ModelProvider
 from weft.core.suggest import did_you_mean
 from weft.core.tensor import Tensor
 from weft.serve.caller import ITSELF, Caller
+from weft.serve.models.job import Outputs, RetiredError
 from weft.serve.models.labels import best_classes, read_labels
-from weft.serve.models.lane import Lane, Outputs, RetiredError
+from weft.serve.models.lane import Lane
 from weft.serve.models.loading import open_lane
 from weft.serve.models.memory import Memory, size_on_disk
 from weft.serve.models.request import InferRequest, InferResponse, Wanted

@@ -65,6 +65,11 @@ class Version:
             raise self.unready()
         return lane
 
+    def check_room(self) -> None:
+        """Raises BusyError where a request would find the queue full: before any work is done for it."""
+        if (lane := self.lane) is not None:
+            lane.check_room()
+
     @property
     def idle(self) -> bool:
         """Whether it is loaded and does nothing."""

@@ -9,7 +9,8 @@ from functools import partial
 
 from weft.core.clock import monotonic
 from weft.core.errors import BusyError, OverdueError, WeftError
-from weft.serve.models.lane import Done, Job, Lane, Outputs
+from weft.serve.models.job import Done, Job, Outputs
+from weft.serve.models.lane import Lane
 from weft.serve.models.request import InferRequest
 from weft.serve.models.version import Version
 

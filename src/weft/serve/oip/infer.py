@@ -7,36 +7,46 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from weft.serve.call import Call, ClientGoneError
+from weft.serve.caller import Caller
+from weft.serve.models.request import InferRequest
 from weft.serve.models.service import Models
 from weft.serve.oip.answered import pieces_of
-from weft.serve.oip.asked import header_length, read, request_of
+from weft.serve.oip.asked import Asked, header_length, read, request_of
 from weft.serve.oip.packing import accepted, packed, unpacked_of
 
 T = TypeVar("T")
 
 _WATCHED_AFTER_S = 0.02
 _ASIDE = 64 * 1024
-"""Bytes from which compressing is done on another thread."""
+"""Bytes of JSON, or of what is to be compressed, from which the work is done on another thread."""
 
 
 async def infer(call: Call, models: Models, model: str, version: str) -> None:
     """Answer one inference."""
     call.route, call.subject = "infer", model
     call.caller.require("infer", "model", model)  # before its body is looked at
-    models.version(model, version)
+    found = models.version(model, version)
     length = header_length(call.headers.get("inference-header-content-length"))
     body = await call.body(aligned_at=length or 0)
+    found.check_room()
     if (encoding := call.headers.get("content-encoding", "identity").lower()) != "identity":
         body = await unpacked_of(call, body, encoding, call.services.settings.max_body)
-    asked, rest = read(body, length)
-    request = request_of(asked, rest, model, version, call.caller)
+    asked, request = await _aside(length or len(body), _asked, body, length, model, version, call.caller)
     response = await while_wanted(call, models.infer(request))
-    pieces, headers = pieces_of(response, asked)
+    written = sum(tensor.nbytes for name, tensor in response.outputs.items() if not asked.binary(name))
+    pieces, headers = await _aside(written, pieces_of, response, asked)
     if encoding := accepted(call.headers.get("accept-encoding", "")):
         size = sum(map(len, pieces))
         pieces = [await _aside(size, packed, pieces, encoding)]
         headers.append((b"content-encoding", encoding.encode()))
     await call.answer(200, pieces, headers)
+
+
+def _asked(
+    body: memoryview, length: int | None, model: str, version: str, caller: Caller
+) -> tuple[Asked, InferRequest]:
+    asked, rest = read(body, length)
+    return asked, request_of(asked, rest, model, version, caller)
 
 
 async def while_wanted(call: Call, work: Coroutine[Any, Any, T]) -> T:

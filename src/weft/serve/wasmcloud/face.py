@@ -96,6 +96,7 @@ class WasmCloud(Face):
         with self._active:
             body = await call.body()
             try:
+                version.check_room()
                 await while_wanted(call, self._answered(call, version, body, way, rgb8=rgb8))
             except WeftError as error:
                 raise shown_to_clients(error, debug=self._debug) from error

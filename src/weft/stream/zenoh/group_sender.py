@@ -38,6 +38,9 @@ MAX_GROUPS = 64
 START_S = 5.0
 """A group that is found so soon after a reliable publisher began may have been there first: it gets all it sent."""
 
+ASK_S = 1.0
+"""Groups that have not answered by then are only told of."""
+
 _REPORT = msgspec.msgpack.Decoder(Report)
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -67,6 +70,7 @@ class GroupSender:
         self._shares: dict[str, tuple[str, Share[Message]]] = {}
         self._members: dict[int, Share[Message]] = {}
         self._tokens: dict[str, int] = {}
+        self._gone: set[str] | None = None
         self._ways: dict[int, zenoh.Publisher] = {}
         self._reports: dict[int, Report] = {}
         self._hearing = self._looking = False
@@ -76,6 +80,16 @@ class GroupSender:
         session = place.session
         presence = Callback(self._presence, indirect=False)  # else Zenoh gives each publisher a thread for it
         self._found = session.liveliness().declare_subscriber(f"{key}/{GROUP}/**", presence, history=True)
+
+    def find(self) -> None:
+        """Learn of the groups that are there, once those there are links to know the key; others join later.
+
+        Being told of them is not enough: that they all have been told of may be heard before the last of them.
+        """
+        self._gone = set()
+        answers = self._place.session.liveliness().get(f"{self._key}/{GROUP}/**", timeout=ASK_S)
+        found = [str(answer.ok.key_expr) for answer in answers if answer.ok is not None]
+        self._place.keeper.note(self, partial(self._join_found, found))
 
     def offer(self, frame: Frame, message: Message) -> None:
         """Give a frame to one member of each group."""
@@ -118,6 +132,8 @@ class GroupSender:
         token = str(sample.key_expr)
         if (about := read_token(token)) is not None:
             there = sample.kind == zenoh.SampleKind.PUT
+            if not there and self._gone is not None:
+                self._gone.add(token)
             job = partial(self._joined, token, about) if there else partial(self._left, token)
             self._place.keeper.note((self._ident, token), job)
 
@@ -132,6 +148,13 @@ class GroupSender:
             self._place.keeper.do(self._hear)
 
     # --- on the keeper's thread ----------------------------------------------------------
+
+    def _join_found(self, tokens: Iterable[str]) -> None:
+        """Members that answered, but for those that went away meanwhile: they would never go again."""
+        gone, self._gone = self._gone or (), None
+        for token in tokens:
+            if token not in gone and (about := read_token(token)) is not None:
+                self._joined(token, about)
 
     def _joined(self, token: str, about: GroupToken) -> None:
         with self._lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from functools import lru_cache
 from threading import RLock
 from typing import TYPE_CHECKING
@@ -57,8 +58,13 @@ class ZenohGroupSubscription:
         ident = secrets.randbits(64)
         session = place.session
         keys = [key_pattern(pattern, scope) for pattern in patterns for scope in place.scopes]
-        self._given = [session.declare_subscriber(f"{key}/{GIVEN}/{ident:016x}/*", self._sample) for key in keys]
-        self._tokens = [session.liveliness().declare_token(token_of(key, ident, options, group)) for key in keys]
+        with ExitStack() as made:  # tokens go first: who has none is given nothing
+            for key in keys:
+                given = session.declare_subscriber(f"{key}/{GIVEN}/{ident:016x}/*", self._sample)
+                made.callback(given.undeclare)
+            for key in keys:
+                made.callback(session.liveliness().declare_token(token_of(key, ident, options, group)).undeclare)
+            self._ending = made.pop_all()
         place.keeper.call(self._expire, monotonic() + EXPIRE_EVERY_S)
 
     @property
@@ -156,9 +162,7 @@ class ZenohGroupSubscription:
             self._place.keeper.call(self._end, monotonic() + LEAVE_S)
 
     def _end(self, now: float) -> None:
-        for token in self._tokens:
-            token.undeclare()
-        for given in self._given:
-            given.undeclare()
         self._ended = True
-        self._place.leave(self)
+        with ExitStack() as ending:  # also when something cannot be undeclared
+            ending.callback(self._place.leave, self)
+            ending.callback(self._ending.close)

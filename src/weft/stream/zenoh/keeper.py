@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Hashable
 from functools import partial
 from itertools import count
-from threading import Condition, Thread
+from threading import Condition, Event, Thread
 from typing import Protocol
 
 from weft.core.clock import monotonic
@@ -67,6 +67,12 @@ class Keeper:
             self._news.pop(about, None)  # the latest news come last
             self._news[about] = job
             self._changed.notify()
+
+    def catch_up(self, timeout_s: float) -> bool:
+        """Wait until all is done that it has been told of so far; False where that takes longer. Not for its jobs."""
+        done = Event()
+        self.note(done, done.set)
+        return done.wait(timeout_s)
 
     def call(self, timed: Timed, at: float) -> None:
         """Call it at that time (``monotonic``)."""

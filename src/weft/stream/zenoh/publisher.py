@@ -15,7 +15,7 @@ from weft.core.clock import monotonic
 from weft.core.errors import PipelineError, UsageError
 from weft.core.frame import Frame
 from weft.stream.base import PublishOptions, checked
-from weft.stream.batch import GATHER_S, Gatherer, bundled
+from weft.stream.batch import GATHER_S, Gatherer, apart, bundled
 from weft.stream.names import ALIVE, CACHE, GROUP
 from weft.stream.recovery import BATCH
 from weft.stream.sent import Memory, Sent
@@ -56,21 +56,21 @@ class ZenohPublisher:
         self.options = options
         self.flags = flags_of(options)
         self.spool = Spool(spool_path(options.spool, key), options.spool) if self.flags & DURABLE else None
-        self.sent = self.spool.next if self.spool else 0
         self.ident = self.spool.publisher if self.spool else secrets.randbits(64)
         self._place = place
         self._lock = Lock()
         self._open = True
         self._ended = False
         self._header = HeaderWriter(self.ident, self.flags, self.spool.age_s if self.spool else 0.0)
-        keep = options.keep if self.flags & RELIABLE else 1
-        self._memory: Memory[Message] = self.spool or Sent(keep, options.keep_bytes)
+        self._recent: Sent[Message] = Sent(options.keep if self.flags & RELIABLE else 1, options.keep_bytes)
+        self._memory: Memory[Message] = self.spool or self._recent
+        self._keeps = bool(self.flags) and self.spool is None
         self._beats = 0
         self._beaten = 0
         self._beat_at = 0.0
         self._asked_at = 0.0
         self._answers = f"{key}/{CACHE}/{self.ident:016x}"
-        self._gatherer = Gatherer(self._send)
+        self._gatherer = Gatherer(self._header, self._send_new, self.spool.next if self.spool else 0)
         self._timed = False
         with ExitStack() as made:
             self._declare(made)
@@ -80,20 +80,19 @@ class ZenohPublisher:
 
     def put(self, frame: Frame) -> None:
         """Send a frame."""
-        payload = checked(frame, self.stream)
+        payload, gatherer = checked(frame, self.stream), self._gatherer
         with self._lock:
             if not self._open:
                 raise UsageError("the publisher was closed", where=self.stream)
-            header = self._header.write(frame, self.sent)
-            if self.flags:
-                self._memory.add((header, payload), len(payload) + len(header))
-            self.sent += 1
-            now = monotonic()
-            if self._gatherer.put(header, payload, now) and not self._timed:
+            number = gatherer.sent
+            if self.spool is not None:
+                header = self._header.write(frame, number)
+                self.spool.add((header, payload), len(payload) + len(header))
+            if gatherer.put(frame, payload) and not self._timed:
                 self._timed = True
-                self._place.keeper.call(self._flush, now + GATHER_S)
+                self._place.keeper.call(self._flush, gatherer.since + GATHER_S)
             if self.groups.active:
-                self.groups.offer(frame, (header, payload))
+                self.groups.offer(frame, (self._header.write(frame, number), payload))
 
     def close(self) -> None:
         """Nothing more comes. What was sent can be asked for a while longer."""
@@ -109,6 +108,11 @@ class ZenohPublisher:
                 self._asked_at = monotonic()
                 self._send_beat()
                 ending.pop_all()
+
+    @property
+    def sent(self) -> int:
+        """How many frames there were; the number of the next one."""
+        return self._gatherer.sent
 
     @property
     def shared(self) -> dict[str, int]:
@@ -162,11 +166,21 @@ class ZenohPublisher:
             pass
 
     def _kept(self, first: int, early: bool) -> list[Message]:
-        """For a group that is found early: all that was sent from the number ``first`` on; else only the last one."""
+        """For a group that is found early: all that was sent from the number ``first`` on; else only the last one.
+
+        The lock is held.
+        """
+        self._gatherer.flush()
         if early and self.flags & RELIABLE:
-            return [message for _, message in self._memory.between(first, self.sent)]
-        last = self._memory.last if self.flags & LATEST else None
+            kept = self._memory.between(first, self.sent)
+            return [single for _, message in kept for single in apart(message)]
+        last = self._last() if self.flags & LATEST else None
         return [last] if last is not None else []
+
+    def _last(self) -> Message | None:
+        """The last frame that was sent and is kept."""
+        last = self._memory.last
+        return apart(last)[-1] if last is not None else None
 
     def _heard(self) -> bool:
         """Somebody subscribes to the stream. Zenoh's stub calls the status a bool, which it is not."""
@@ -175,7 +189,14 @@ class ZenohPublisher:
     def _send_last(self) -> None:
         """Send what was gathered."""
         with self._lock:
-            self._gatherer.flush(monotonic())
+            self._gatherer.flush()
+
+    def _send_new(self, message: Message, frames: int) -> None:
+        """Send frames for the first time; kept before, as they count as sent also where they cannot be."""
+        header, payload = message
+        if self._keeps:
+            self._recent.add(message, len(payload) + len(header), frames)
+        self._send(payload, header)
 
     def _send(self, payload: bytes, header: bytes) -> None:
         try:
@@ -191,7 +212,7 @@ class ZenohPublisher:
             if self._gatherer.waits and now < (due := self._gatherer.since + GATHER_S):
                 return due
             self._timed = False
-            self._gatherer.flush(now)
+            self._gatherer.flush()
             return None
 
     def _beat(self, now: float) -> float | None:
@@ -212,7 +233,7 @@ class ZenohPublisher:
     def _send_beat(self) -> None:
         with self._lock:
             if not self._ended:
-                self._gatherer.flush(monotonic())
+                self._gatherer.flush()
                 self._send(b"", self._header.note(Kind.BEAT, self.sent - 1))
 
     def _asked(self, query: zenoh.Query) -> None:
@@ -221,14 +242,15 @@ class ZenohPublisher:
     def _answer(self, query: zenoh.Query) -> None:
         """Send again what was asked for, then the number of the oldest that could be."""
         self._asked_at = monotonic()
+        self._send_last()
         wanted = query.parameters
         with query:
             if wanted.get("latest") is not None:
                 self._answer_latest(query)
                 return
             first, until = _number(wanted.get("first")), _number(wanted.get("last"))
-            left = ANSWER_BYTES
-            for header, payload in bundled(self._memory.between(first, min(until, first + BATCH - 1))):
+            last, left = min(until, first + BATCH - 1), ANSWER_BYTES
+            for header, payload in bundled(self._memory.between(first, last), first, last):
                 query.reply(self._answers, payload, attachment=mark_again(header))
                 if (left := left - len(payload)) <= 0:
                     break  # it asks for the rest; others want to be answered, too
@@ -236,7 +258,7 @@ class ZenohPublisher:
 
     def _answer_latest(self, query: zenoh.Query) -> None:
         """The last frame, where that is promised; else the number of the last, for those who go on from another."""
-        if self.flags & LATEST and (last := self._memory.last) is not None:
+        if self.flags & LATEST and (last := self._last()) is not None:
             query.reply(self._answers, last[1], attachment=last[0])
         elif self.flags & DURABLE and self.sent:
             query.reply(self._answers, b"", attachment=self._header.note(Kind.BEAT, self.sent - 1))

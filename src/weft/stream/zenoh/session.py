@@ -52,6 +52,9 @@ M = TypeVar("M", bound=Closing)
 PATIENCE_S = 10.0
 """Seconds to wait for the first link."""
 
+JOIN_S = 5.0
+"""Seconds to wait until groups that were there before a publisher have joined it: live frames come only once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -107,7 +110,10 @@ class ZenohStreams:
         self.rights.need(want)
         if options.delivery == "durable":
             self._end_closed(spool_path(options.spool, key))
-        return self._keep(ZenohPublisher(self, key, stream, options), want)
+        publisher = self._keep(ZenohPublisher(self, key, stream, options), want)
+        publisher.groups.find()
+        self.keeper.catch_up(JOIN_S)
+        return publisher
 
     def subscribe(self, patterns: Sequence[str], options: SubscribeOptions = SubscribeOptions()) -> Subscription:
         """Receive the streams that fit a pattern."""
@@ -193,9 +199,10 @@ class ZenohStreams:
 
     def close(self) -> None:
         """Close everything made from it; reliable publishers stay while somebody still asks for what they sent."""
-        if not self._open:
-            return
-        self._open = False
+        with self._lock:  # what is made at the same time is either closed here or refused
+            if not self._open:
+                return
+            self._open = False
         with ExitStack() as ending:  # from the last to the first; one that fails keeps no other
             ending.callback(self.session.close)
             ending.callback(self._end_publishers)
@@ -227,7 +234,14 @@ class ZenohStreams:
 
     def _keep(self, made: M, *wants: Want) -> M:
         with self._lock:
-            self._made.append(made)
+            kept = self._open
+            if kept:
+                self._made.append(made)
+        if not kept:  # closed while it was made: nobody else would end it
+            try:
+                (made.end if isinstance(made, ZenohPublisher) else made.close)()
+            finally:
+                self._check_open()
         self.rights.keep(made, wants)
         return made
 
@@ -264,13 +278,16 @@ class _ZenohAnswering:
         self._key = key
         self._thread = AnswerThread(stream, work, lambda _: None)
         self._header = HeaderWriter(0, 0)
-        self._queryable = place.session.declare_queryable(key, self._asked)
+        with ExitStack() as made:
+            made.callback(self._thread.close)
+            made.callback(place.session.declare_queryable(key, self._asked).undeclare)
+            self._ending = made.pop_all()
 
     def close(self) -> None:
         """Stop answering."""
-        self._queryable.undeclare()
-        self._thread.close()
-        self._place.forget(self)
+        with ExitStack() as ending:  # also when the session has ended
+            ending.callback(self._place.forget, self)
+            ending.callback(self._ending.close)
 
     def _asked(self, query: zenoh.Query) -> None:
         try:

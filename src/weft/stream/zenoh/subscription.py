@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from functools import lru_cache, partial
 from itertools import count
 from typing import TYPE_CHECKING
@@ -58,16 +59,19 @@ class ZenohSubscription:
         self._gone: dict[int, float] = {}
         session = place.session
         keys = [key_pattern(pattern, scope) for pattern in patterns for scope in place.scopes]
-        self._declared: list[zenoh.Subscriber[None]] = []
-        for key in keys:
-            self._declared.append(session.declare_subscriber(key, self._sample))
-            # Those who are there already are told, too: each is asked for its last frame until it answers.
-            alive = f"{key}/{ALIVE}/**"
-            tokens = session.liveliness().declare_subscriber(alive, self._presence, history=bool(self._asks))
-            self._declared.append(tokens)
-        if options.latest:
+        with ExitStack() as failed, ExitStack() as made:
+            failed.callback(self._receiver.close)
             for key in keys:
-                self._query(f"{key}/{CACHE}/*?latest", self._first)
+                made.callback(session.declare_subscriber(key, self._sample).undeclare)
+                # Those who are there already are told, too: each is asked for its last frame until it answers.
+                alive = f"{key}/{ALIVE}/**"
+                tokens = session.liveliness().declare_subscriber(alive, self._presence, history=bool(self._asks))
+                made.callback(tokens.undeclare)
+            if options.latest:
+                for key in keys:
+                    self._query(f"{key}/{CACHE}/*?latest", self._first)
+            self._ending = made.pop_all()
+            failed.pop_all()
 
     @property
     def counters(self) -> dict[str, int]:
@@ -91,13 +95,12 @@ class ZenohSubscription:
 
     def close(self) -> None:
         """Stop receiving; the second time also stop hearing what was delivered."""
-        if self._open:
-            self._open = False
-            for declared in self._declared:
-                declared.undeclare()
-        self._receiver.close()
-        if not self._receiver.unfinished:
-            self._place.leave(self)
+        with ExitStack() as ending:  # one that fails keeps no other
+            ending.callback(self._leave_when_done)
+            ending.callback(self._receiver.close)
+            if self._open:
+                self._open = False
+                ending.callback(self._ending.close)
 
     # --- Zenoh's callbacks: they must not call Zenoh -----------------------------------
 
@@ -155,6 +158,10 @@ class ZenohSubscription:
             self._place.keeper.call(partial(self._give_up, publisher), monotonic() + GONE_S)
 
     # --- helpers -----------------------------------------------------------------------
+
+    def _leave_when_done(self) -> None:
+        if not self._receiver.unfinished:
+            self._place.leave(self)
 
     def _header(self, sample: zenoh.Sample) -> Header | None:
         """The header of a sample; None, counted, for one that is malformed or too large."""

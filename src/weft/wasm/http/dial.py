@@ -19,6 +19,12 @@ MAX_ADDRESSES = 8
 """Addresses of a host that are tried, one after the other."""
 
 
+MAX_LOOKUPS = 32
+"""Names that are looked up at a time, for all guests: the resolver may take its time when nobody waits any longer."""
+
+_lookups = threading.BoundedSemaphore(MAX_LOOKUPS)
+
+
 async def dialled(target: Target, grants: Sequence[HostGrant], patience: float) -> tuple[StreamReader, StreamWriter]:
     """A connection to where a request goes, made within ``patience`` seconds. Raises HttpFault."""
     try:
@@ -56,7 +62,9 @@ async def _addresses(target: Target) -> list[Address]:
 
 
 def _looked_up(host: str, port: int) -> asyncio.Future[list[Any]]:
-    """What the resolver says, asked on a thread that nobody waits for when the process ends."""
+    """What the resolver says, asked on a thread that nobody waits for when the process ends. Raises OSError."""
+    if not _lookups.acquire(blocking=False):
+        raise socket.gaierror(socket.EAI_AGAIN, f"{MAX_LOOKUPS} names are being looked up already")
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[list[Any]] = loop.create_future()
 
@@ -73,7 +81,10 @@ def _looked_up(host: str, port: int) -> asyncio.Future[list[Any]]:
             found: list[Any] | OSError = list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         except OSError as error:
             found = error
-        loop.call_soon_threadsafe(tell, found)
+        finally:
+            _lookups.release()
+        with suppress(RuntimeError):  # the loop has ended, and nobody waits
+            loop.call_soon_threadsafe(tell, found)
 
     threading.Thread(target=ask, name="weft-resolve", daemon=True).start()
     return answer
