@@ -180,7 +180,7 @@ def test_a_function_at_a_url_runs(weft_process: Cli, echo: Path) -> None:
         (("model", "push", "labels.txt", "HOST/a:1"), 64, "no model among"),
         (("model", "push", "echo.wasm", "HOST/a:1"), 65, "weft push sends functions"),
         (("cache", "gc", "--size", "x"), 64, "no size"),
-        (("pull", "127.0.0.1:1/a:1"), 69, "no connection"),
+        (("pull", "127.0.0.1:1/a:1"), 69, "no connection: Connection refused"),
     ],
 )
 def test_mistakes_are_told_with_their_cure(

@@ -67,6 +67,11 @@ def test_an_unknown_command_suggests_one(weft: Cli) -> None:
     assert 'Did you mean "inspect"' in done.err
 
 
+def test_what_is_missing_is_named(weft: Cli) -> None:
+    done = weft("source", "pattern")
+    assert (done.code, done.err) == (64, "error: --stream is missing\n  cure: see weft source pattern --help\n")
+
+
 def test_a_wrong_call_names_the_help_of_its_command(weft: Cli) -> None:
     assert "cure: see weft model show --help" in weft("model", "show").err
     assert "cure: see weft new --help" in weft("new", "counter", "--lnag", "c").err

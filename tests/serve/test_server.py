@@ -39,7 +39,7 @@ from weft.serve.access_log import write_line
 from weft.serve.answers import headers_of, status_of, told
 from weft.serve.app import Face
 from weft.serve.call import Call, call_of
-from weft.serve.caller import Action, Caller, Kind
+from weft.serve.caller import Action, Caller, Kind, OpenAccess
 from weft.serve.models.spec import ModelSpec
 from weft.serve.oip import asked
 from weft.serve.oip.rest import OpenInference
@@ -213,10 +213,10 @@ class OnlyNet:
         return name == "net" and action != "manage"
 
 
-class Keys:
+class Keys(OpenAccess):
     """Lets in who has the key."""
 
-    async def admit(self, headers: Mapping[str, str], peer: str, path: str = "") -> Caller:
+    async def identify(self, headers: Mapping[str, str], peer: str, path: str = "") -> Caller:
         if headers.get("authorization") != "Bearer right":
             raise IdentityError("a key is needed", cure="send Authorization: Bearer KEY")
         assert peer == "127.0.0.1"

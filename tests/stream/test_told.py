@@ -69,7 +69,11 @@ def test_a_line_says_who_and_why(line: str, told: str | None) -> None:
         ("the certificate is for another name", "weft router --name"),
         ("it says of us: the certificate is of another authority", "--cert FILE or WEFT_CERT"),
         ("no machine of this name is known", "/etc/hosts"),
-        ("nobody answers there", "is the router running, at this port"),
+        (
+            "quic/edge:7447 cannot be joined: nobody answers there",
+            "is the router running, at this port, and reachable over UDP",
+        ),
+        ("tcp/edge:7447 cannot be joined: nobody answers there", "reachable over TCP"),
         ("Something new", "is the router running, reachable"),
     ],
 )

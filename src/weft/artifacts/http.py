@@ -22,6 +22,7 @@ from weft.artifacts.settings import OFFLINE_VARIABLE, Retry, Settings
 from weft.artifacts.transport import PlainTransport
 from weft.core.address import redacted
 from weft.core.errors import DeniedError, InputError, UnavailableError, WeftError
+from weft.core.servers import reason_of
 
 MAX_REDIRECTS = 5
 MAX_ANSWER = 1 << 20
@@ -245,7 +246,7 @@ def pause_asked(response: httpx.Response) -> float | None:
 def fault(error: httpx.TransportError, where: str) -> UnavailableError:
     """What a fault of the network means."""
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-        what, cure = f"no connection: {error}", "check the address and the network"
+        what, cure = f"no connection: {reason_of(error)}", "check the address and the network"
         if "CERTIFICATE" in str(error):
             cure = "name its authority's certificate: SSL_CERT_FILE=ca.pem"
         elif "SSL" in str(error):

@@ -14,7 +14,7 @@ from weft.core.errors import UsageError, WeftError
 from weft.core.remote import bring_by
 
 if TYPE_CHECKING:
-    from cyclopts import App
+    from cyclopts import App, CycloptsError
 
 EXIT_INTERRUPTED = 130
 
@@ -166,8 +166,17 @@ def _dispatch(tokens: list[str]) -> int:
         )
     except CycloptsError as error:
         called = " ".join(("weft", *(error.command_chain or ())))
-        raise UsageError(" ".join(str(error).split()), cure=f"see {called} --help") from error
+        raise UsageError(_what(error), cure=f"see {called} --help") from error
     return result if isinstance(result, int) else 0
+
+
+def _what(error: CycloptsError) -> str:
+    """In a line, and without the command, which the cure names."""
+    from cyclopts import MissingArgumentError
+
+    if isinstance(error, MissingArgumentError) and error.argument is not None and not error.tokens_so_far:
+        return f"{error.argument.name} is missing"
+    return " ".join(str(error).split())
 
 
 def _reader_gone() -> int:

@@ -92,7 +92,8 @@ def _tell(server: Server, *, as_json: bool) -> None:
         told = {"event": "serving", "url": server.url, "models": names, "functions": functions, "others": others}
         line = dumps(told, ensure_ascii=False)
     else:
-        line = f"serving {', '.join([*names, *functions]) or 'nothing'} at {' and '.join([server.url, *others])}"
+        served = ", ".join([*names, *functions]) or "nothing (--model and --function name what to serve)"
+        line = f"serving {served} at {' and '.join([server.url, *others])}"
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 

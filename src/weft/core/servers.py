@@ -1,7 +1,8 @@
-"""Servers that sources ask: brokers of MQTT and web servers, by the addresses that people write."""
+"""Servers that are asked: brokers of MQTT and web servers, by the addresses that people write."""
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 
@@ -135,3 +136,14 @@ def _check_topic(topic: str) -> None:
         raise UsageError("# must be the topic's last level", cure="such as mqtt://broker/factory/#")
     if any("+" in level and level != "+" for level in (*levels, last)):
         raise UsageError("+ must be a level of its own", cure="such as mqtt://broker/factory/+/image")
+
+
+def reason_of(error: BaseException) -> str:
+    """Why there is no connection: what the system said, which libraries wrap in words that say less."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.strerror:
+            plain = isinstance(inner, ConnectionError) and inner.errno  # asyncio has words of its own for these
+            return os.strerror(plain) if plain else inner.strerror
+        inner = inner.__cause__ or inner.__context__
+    return str(error) or "nobody answers"

@@ -107,7 +107,7 @@ class App:
             call.check_length()
             if self._cors is not None and await self._cors.answered(call):
                 return
-            call.caller = await self.services.access.admit(call.headers, call.peer, call.path)
+            await call.let_in()
             await self._pass_on(call)
         except ClientGoneError:
             self._gone(call)

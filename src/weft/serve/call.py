@@ -15,7 +15,7 @@ from weft.core.clock import monotonic
 from weft.core.errors import InputError, SizeError, StalledError
 from weft.core.units import format_size
 from weft.serve.answers import Header
-from weft.serve.caller import ANYONE, Caller
+from weft.serve.caller import NOBODY, Caller
 from weft.serve.services import Services
 
 Message = MutableMapping[str, Any]
@@ -83,7 +83,7 @@ class Call:
         self.scope = scope
         self.method: str = scope["method"]
         self.path: str = scope["path"]
-        self.caller: Caller = ANYONE
+        self.caller: Caller = NOBODY
         self.began = monotonic()
         self.ended = 0.0
         self.status = self.taken = self.given = 0
@@ -112,6 +112,12 @@ class Call:
         """The client's address, without its port."""
         client = self.scope.get("client")
         return client[0] if client else ""
+
+    async def let_in(self) -> None:
+        """Find out who asks. Raises IdentityError, DeniedError and RateLimitError."""
+        access = self.services.access
+        self.caller = await access.identify(self.headers, self.peer, self.path)
+        access.admit(self.caller)
 
     # --- the request's body --------------------------------------------------------------
 

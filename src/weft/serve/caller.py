@@ -61,6 +61,14 @@ class Caller:
         return self.rights.allows(action, kind, name)
 
 
+class NoRight:
+    """Nothing is allowed."""
+
+    def allows(self, action: Action, kind: Kind, name: str) -> bool:
+        """False."""
+        return False
+
+
 class EveryRight:
     """All is allowed."""
 
@@ -75,12 +83,15 @@ ANYONE = Caller("anyone", EveryRight())
 ITSELF = Caller("weft", EveryRight())
 """This process: pipelines, start-up, the command line."""
 
+NOBODY = Caller("-", NoRight())
+"""Whoever is not known, or looks at a page that is open to all."""
+
 
 class Access(Protocol):
-    """Lets callers in. One object serves every protocol."""
+    """Lets callers in: ``identify``, then ``admit``. One object serves every protocol."""
 
-    async def admit(self, headers: Mapping[str, str], peer: str, path: str = "") -> Caller:
-        """The caller of a request. Raises IdentityError (who is it?) and RateLimitError (too often).
+    async def identify(self, headers: Mapping[str, str], peer: str, path: str = "") -> Caller:
+        """The caller of a request. Raises IdentityError.
 
         Args:
             headers: HTTP headers or gRPC metadata, names in lower case.
@@ -88,10 +99,16 @@ class Access(Protocol):
             path: of HTTP, or gRPC's method as ``/package.Service/Method``; those of ``OPEN_PATHS`` need no key.
         """
 
+    def admit(self, caller: Caller) -> None:
+        """Count a request of this caller. Raises RateLimitError when it asks too often."""
+
 
 class OpenAccess:
-    """No rules: everybody is ``ANYONE``."""
+    """No rules: everybody is ``ANYONE``, and may ask as often as they like."""
 
-    async def admit(self, headers: Mapping[str, str], peer: str, path: str = "") -> Caller:
+    async def identify(self, headers: Mapping[str, str], peer: str, path: str = "") -> Caller:
         """``ANYONE``."""
         return ANYONE
+
+    def admit(self, caller: Caller) -> None:
+        """Nothing is counted."""

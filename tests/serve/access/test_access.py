@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from tests.serve.access.issuer import AUDIENCE, ISSUER, Signer
+from tests.serve.access.letting import let_in
 from tests.serve.conftest import Serve
 from weft.cli.main import main, make_app
 from weft.cli.serve_options import Listening
@@ -127,6 +128,8 @@ def test_metrics_have_a_right_of_their_own(guarded: tuple[Server, dict[str, str]
 
 def test_who_asks_too_often_is_told_when_to_come_back(guarded: tuple[Server, dict[str, str]]) -> None:
     server, keys = guarded
+    callers: list[tuple[str, int]] = []
+    server.services.observers.append(lambda call: callers.append((call.caller.name, call.status)))
     codes = [ask(server, keys["hasty"], "/v2/models/a/infer", json=ASKED).status_code for _ in range(2)]
     late = ask(server, keys["hasty"], "/v2/models/a/infer", json=ASKED)
     assert (codes, late.status_code) == ([200, 200], 429)
@@ -134,6 +137,8 @@ def test_who_asks_too_often_is_told_when_to_come_back(guarded: tuple[Server, dic
     assert ask(server, keys["user"], "/v2/models/a/infer", json=ASKED).status_code == 200
     told = ask(server, keys["watch"], "/metrics").text
     assert 'weft_serve_refused_total{reason="limited"} 1' in told
+    server.close()
+    assert callers[2] == ("hasty", 429)  # the access log names who floods
 
 
 def test_a_model_is_not_called_by_who_may_only_see_open_pages(serve: Serve, tiny: Callable[..., Path]) -> None:
@@ -233,7 +238,7 @@ def test_the_table_of_callers_is_bounded(tmp_path: Path, monkeypatch: pytest.Mon
     spec = parse_rights(f"tokens: {tokens}\nrights: [{{caller: p/*, read: ['*']}}]", folder=tmp_path)
     access = DocumentAccess(spec)
     for number in range(5):
-        asyncio.run(access.admit({"authorization": f"Bearer {SIGNER.token(sub=str(number))}"}, ""))
+        asyncio.run(let_in(access, {"authorization": f"Bearer {SIGNER.token(sub=str(number))}"}, ""))
     assert access.callers == 2
 
 
@@ -253,7 +258,7 @@ def test_keys_are_random_and_found_by_their_hash() -> None:
 
 
 def admit(access: LocalAccess, **headers: str) -> str:
-    return asyncio.run(access.admit(headers, "127.0.0.1")).name
+    return asyncio.run(let_in(access, headers, "127.0.0.1")).name
 
 
 @pytest.mark.parametrize("host", ["localhost:8078", "127.0.0.1", "[::1]:80", "127.8.0.1:1", "LOCALHOST"])
@@ -302,7 +307,7 @@ def test_a_key_is_printed_once_with_its_line(capsys: pytest.CaptureFixture[str],
         err.replace("below keys:", "keys:") + "rights: [{caller: line-3, read: ['*']}]"
     )
     access = DocumentAccess.load(tmp_path / "access.yaml")
-    assert asyncio.run(access.admit({"x-api-key": out.strip()}, "")).name == "line-3"
+    assert asyncio.run(let_in(access, {"x-api-key": out.strip()}, "")).name == "line-3"
     assert main(["validate", str(tmp_path / "access.yaml")]) == 0
     assert "right; 1 keys, 0 tokens, 1 rights" in capsys.readouterr().out
     assert main(["key", "caller", "line-3", "--json"]) == 0

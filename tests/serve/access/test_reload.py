@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.serve.access.letting import let_in
 from weft.core.errors import IdentityError, RateLimitError
 from weft.serve.access.current import Watch, kept_current
 from weft.serve.access.documented import DocumentAccess
@@ -52,7 +53,7 @@ class Written:
         return self.admit().may("infer", "model", model)
 
     def admit(self):
-        return asyncio.run(self.access.admit({"x-api-key": self.key}, "127.0.0.1"))
+        return asyncio.run(let_in(self.access, {"x-api-key": self.key}, "127.0.0.1"))
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.serve.access.issuer import AUDIENCE, ISSUER, Published, Signer, published
+from tests.serve.access.letting import let_in
 from weft.core.errors import BusyError, IdentityError, InputError
 from weft.serve.access.documented import DocumentAccess
 from weft.serve.access.jwks import KeySet, read_jwks
@@ -43,14 +44,14 @@ def jwks(tmp_path: Path) -> Path:
 
 
 def admit(door: DocumentAccess, token: str) -> str:
-    return asyncio.run(door.admit({"authorization": f"Bearer {token}"}, "peer")).name
+    return asyncio.run(let_in(door, {"authorization": f"Bearer {token}"}, "peer")).name
 
 
 @pytest.mark.parametrize("algorithm", list(SIGNERS))
 def test_a_right_token_names_its_caller(jwks: Path, algorithm: str) -> None:
     door = access(str(jwks))
     token = SIGNERS[algorithm].token(aud=["other", AUDIENCE])
-    caller = asyncio.run(door.admit({"authorization": f"bearer {token}"}, "peer"))
+    caller = asyncio.run(let_in(door, {"authorization": f"bearer {token}"}, "peer"))
     assert caller.name == "plant/cam"
     assert caller.may("infer", "model", "abc")
     assert not caller.may("infer", "model", "b")

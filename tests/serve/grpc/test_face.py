@@ -25,7 +25,7 @@ from weft.cli.main import main
 from weft.core.errors import IdentityError, RateLimitError, UnavailableError, UsageError
 from weft.serve.access_log import write_line
 from weft.serve.call import Call
-from weft.serve.caller import ANYONE, Caller
+from weft.serve.caller import ANYONE, Caller, OpenAccess
 from weft.serve.grpc.door import address_of
 from weft.serve.grpc.face import GrpcInference
 from weft.serve.grpc.proto import message, pool
@@ -48,13 +48,13 @@ class OnlyInfer:
         return (action, kind, name) == ("infer", "model", "net")
 
 
-class Doorman:
+class Doorman(OpenAccess):
     """Lets in who says ``Bearer key``; of those who say ``Bearer often`` nobody."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
 
-    async def admit(self, headers: Mapping[str, str], peer: str, path: str = "") -> Caller:
+    async def identify(self, headers: Mapping[str, str], peer: str, path: str = "") -> Caller:
         self.asked.append((peer, path))
         key = headers.get("authorization")
         if key == "Bearer often":

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import contextlib
 import logging
-import os
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -28,7 +27,7 @@ from weft.core.errors import (
     UsageError,
     WeftError,
 )
-from weft.core.servers import WebAddress, web_address
+from weft.core.servers import WebAddress, reason_of, web_address
 from weft.core.text import visible
 from weft.core.units import format_duration, format_size
 from weft.media.login import Login, Trust
@@ -263,7 +262,7 @@ class Asker:
             cure = "name its authority's certificate as ca; the address must be the one in the server's certificate"
             return self._refused(IdentityError("the server is not trusted", cure=cure), final=True)
         if isinstance(error, httpx.ConnectError):
-            what = f"no connection: {visible(_reason(error))}"
+            what = f"no connection: {visible(reason_of(error))}"
             return self._refused(UnavailableError(what, cure="check the address and the network"))
         what = f"the connection was cut: {visible(str(error)) or type(error).__name__}"
         return self._refused(UnavailableError(what, cure="check the server and the network between"))
@@ -273,17 +272,6 @@ def _plain(token: str) -> str:
     if not token.isascii():
         raise UsageError("the token holds what no token may: it is not ASCII", cure="look into its file or variable")
     return token
-
-
-def _reason(error: BaseException) -> str:
-    """What the system said, which is wrapped in words that say less."""
-    inner: BaseException | None = error
-    while inner is not None:
-        if isinstance(inner, OSError) and inner.strerror:
-            plain = isinstance(inner, ConnectionError) and inner.errno  # asyncio has words of its own for these
-            return os.strerror(plain) if plain else inner.strerror
-        inner = inner.__cause__ or inner.__context__
-    return str(error) or "nobody answers"
 
 
 def _pause(told: str) -> float:

@@ -14,7 +14,7 @@ from weft.serve.access.granted import Granted, is_for, rate_of
 from weft.serve.access.keys import PREFIX, Keys
 from weft.serve.access.rates import Bucket
 from weft.serve.access.tokens import Tokens, tokens_of
-from weft.serve.caller import OPEN_PATHS, Caller
+from weft.serve.caller import NOBODY, OPEN_PATHS, Caller
 from weft.spec.rights import RightsSpec, load_rights
 
 log = logging.getLogger("weft.serve")
@@ -22,8 +22,6 @@ log = logging.getLogger("weft.serve")
 _MOST_CALLERS = 10_000
 _CURE = "send a key or token as `Authorization: Bearer …`, or a key as `X-API-Key: …`"
 Stamp = tuple[int, int, int] | None
-NOBODY = Caller("-", Granted(()))
-"""Whoever looks at a page that is open to all; has no rights."""
 
 
 @dataclass(slots=True)
@@ -86,23 +84,27 @@ class DocumentAccess:
         sets = self._document.tokens.key_sets
         return sum(one.fetches for one in sets), sum(one.failures for one in sets)
 
-    async def admit(self, headers: Mapping[str, str], peer: str, path: str = "") -> Caller:
+    async def identify(self, headers: Mapping[str, str], peer: str, path: str = "") -> Caller:
         """The caller of a request; ``NOBODY`` for the pages that are open to all."""
         if path in OPEN_PATHS:
             return NOBODY
         document = self._document  # one and the same for its name and its rights
         try:
-            known = document.known(await document.name_of(headers))
+            return document.known(await document.name_of(headers)).caller
         except IdentityError:
             self.counts["unknown"] += 1
             raise
-        if known.bucket is not None:
-            try:
-                known.bucket.take(known.caller.name)
-            except RateLimitError:
-                self.counts["limited"] += 1
-                raise
-        return known.caller
+
+    def admit(self, caller: Caller) -> None:
+        """Take one from the caller's bucket."""
+        bucket = None if caller is NOBODY else self._document.known(caller.name).bucket
+        if bucket is None:
+            return
+        try:
+            bucket.take(caller.name)
+        except RateLimitError:
+            self.counts["limited"] += 1
+            raise
 
 
 class _Document:

@@ -50,7 +50,7 @@ class LocalAccess:
         self.counts: Counter[str] = Counter()
         self._origins = frozenset(origin.lower() for origin in origins)
 
-    async def admit(self, headers: Mapping[str, str], peer: str, path: str = "") -> Caller:
+    async def identify(self, headers: Mapping[str, str], peer: str, path: str = "") -> Caller:
         """``ANYONE``. Raises DeniedError for foreign pages and names."""
         host = headers.get("host")
         if host is not None and not is_local(name_in(host)):
@@ -61,6 +61,9 @@ class LocalAccess:
             self.counts["foreign"] += 1
             raise DeniedError("a page of another origin asked", cure="weft serve --cors-origin lets its pages ask")
         return ANYONE
+
+    def admit(self, caller: Caller) -> None:
+        """Nothing is counted."""
 
     def _may(self, origin: str) -> bool:
         return "*" in self._origins or origin in self._origins or is_local(urlsplit(origin).hostname or "")

@@ -66,7 +66,7 @@ class Door:
     async def answer(self, call: Call, work: Work, data: bytes, left_s: float | None) -> bytes:
         """What ``work`` makes of a message. Raises nothing but WeftError and CancelledError."""
         with self._told(call, len(data)):
-            call.caller = await self.services.access.admit(call.headers, call.peer, call.path)
+            await call.let_in()
             answer = await work(call, data, left_s)
             call.given = len(answer)
             return answer

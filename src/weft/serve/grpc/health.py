@@ -36,7 +36,7 @@ class Health:
         """The state of a service, and again whenever it changes; the server's end is the last change."""
         call = self._door.call(f"/{NAME}/Watch", context)
         try:
-            call.caller = await self._services.access.admit(call.headers, call.peer, call.path)
+            await call.let_in()
             name = _asked(data)
         except WeftError as error:
             await refuse(context, error)

@@ -29,7 +29,7 @@ class Reflection:
         """The answers to a stream of questions."""
         call = self._door.call(f"/{NAME}/ServerReflectionInfo", context)
         try:
-            await self._door.services.access.admit(call.headers, call.peer, call.path)
+            await call.let_in()
             async for data in messages:
                 yield _answer(parsed("grpc.reflection.v1.ServerReflectionRequest", data)).SerializeToString()
         except WeftError as error:

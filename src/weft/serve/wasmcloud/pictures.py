@@ -42,7 +42,8 @@ class Pictures:
 
     def tensor(self, data: bytes, media_type: str, *, rgb8: bool) -> dict[str, Tensor]:
         """A picture file as the model's inputs. Raises MediaError, and TensorError where the model takes no picture."""
-        picture = open_picture(data, media_type)
+        claimed = media_type if media_type.startswith("image/") else ""  # curl's own guess says nothing
+        picture = open_picture(data, claimed)
         plan = self._plans.get(rgb8)
         if plan is None:
             plan = self._plans[rgb8] = self._plan(rgb8=rgb8)

@@ -72,7 +72,8 @@ def explain(line: str) -> str | None:
 def cure_of(reason: str) -> str:
     """What would help against a reason of :func:`explain`."""
     known = (cure for words, cure in _CURES.items() if words in reason)
-    return next(known, "is the router running, reachable over UDP, and of the same authority as this certificate?")
+    cure = next(known, "is the router running, reachable over UDP, and of the same authority as this certificate?")
+    return cure.replace("UDP", "TCP") if reason.startswith(("tcp/", "tls/")) else cure
 
 
 def last_reason() -> str:
