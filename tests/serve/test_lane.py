@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -376,3 +377,33 @@ def test_a_file_that_changes_meanwhile_is_not_served_half(
     path.write_bytes(onnx_identity("f32", ["rows", 4], op="Relu"))
     with pytest.raises(ModelError, match="changed while it was loaded"):
         twins.twin_of(model, ModelSpec(path), provider, budget=False)
+
+
+def test_what_comes_joins_an_open_window_though_another_thread_is_idle(rig: Callable[..., Rig]):
+    net = rig(instances=2, max_batch=3, batch_window_s=PATIENCE_S)
+    for value in range(3):
+        net.ask(value=float(value))
+    assert all(isinstance(net.answer(), dict) for _ in range(3))
+    assert net.counter.read().executions == 1
+
+
+def test_what_does_not_fit_a_window_is_begun_by_another_thread(rig: Callable[..., Rig], provider: GatedProvider):
+    net = rig(instances=3, max_batch=4, batch_window_s=PATIENCE_S)
+    provider.close_gate()
+    for rows in (3, 3, 4):  # none joins another; the third fills a batch by itself
+        net.ask(rows=rows)
+    provider.wait_entered(3)
+    assert (net.lane.running, net.lane.waiting) == (3, 0)
+    provider.gate.set()
+
+
+def test_short_windows_beside_idle_threads_lose_nobody(rig: Callable[..., Rig]):
+    """A window that ended while another thread took what it had heard of used to wait for the next request."""
+    net = rig(instances=3, queue=100, max_batch=8, batch_window_s=0.0003)
+    chance = random.Random(1)
+    for turn in range(150):
+        for _ in range(1 + turn % 8):
+            net.ask()
+            time.sleep(chance.random() * 0.0008)  # as the next one comes: soon, or after the window
+        for _ in range(1 + turn % 8):
+            assert isinstance(net.answer(), dict)

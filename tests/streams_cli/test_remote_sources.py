@@ -72,7 +72,7 @@ def test_new_bodies_of_a_server_are_a_stream(site: Site, start: Weft) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (("mqtt", "mqtt://me:s3cret@broker/a"), 64, "--url: an address is no place for a user"),
+        (("mqtt", "mqtt://me:s3cret@broker/a"), 64, "URL: an address is no place for a user"),
         (("http", "http://host/a", "--every", "soon"), 64, "--every: 'soon' is no duration"),
         (("mqtt", "mqtt://127.0.0.1:1/a", "--user", "me", "--password-env", "WEFT_NO_SUCH"), 66, "is not set"),
     ],

@@ -68,6 +68,7 @@ class Load:
     waiting: deque[Job] = field(default_factory=deque)
     busy: int = 0  # threads
     running: int = 0  # requests
+    gathering: int = 0  # threads that wait for more to join their batch
     typical_s: float = 0.0
     slow: int = 0  # requests to come that are not run by their callers, after one took long there
     closed: bool = False

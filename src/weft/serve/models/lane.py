@@ -7,8 +7,7 @@ the oldest request, and joins to it what waits and fits, up to the largest batch
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from queue import Empty, SimpleQueue
-from threading import Lock, Thread
+from threading import Condition, Lock, Thread
 from time import monotonic_ns, thread_time_ns
 
 from weft.core.errors import BusyError
@@ -47,9 +46,11 @@ class Lane:
         self._feed = Feed(model.info.inputs)
         self._batches = settings.max_batch > 1
         self._lock = Lock()
+        # No SimpleQueue: with several takers, CPython's may let one that waits only so long wait for ever.
+        self._comes = Condition(self._lock)  # a job, for a thread that has none
+        self._joins = Condition(self._lock)  # a job, for a batch whose window is open
         self._load = Load()
         self._runner = Runner(name, model, twin, settings.instances, counter, self._lock, self._load)
-        self._tokens: SimpleQueue[bool] = SimpleQueue()  # one per job, False to end a thread
         self._threads = [
             Thread(target=self._work, name=f"weft:{name}:{number}", daemon=True) for number in range(settings.instances)
         ]
@@ -87,7 +88,7 @@ class Lane:
                 raise RetiredError
             self._refuse_full()
             load.waiting.append(job)
-        self._tokens.put(True)
+            (self._joins if load.gathering else self._comes).notify()
 
     def check_room(self) -> None:
         """Raises BusyError where :meth:`submit` would. A lane that is closed says nothing: another takes its place."""
@@ -137,11 +138,9 @@ class Lane:
     def close(self) -> None:
         """Take nothing more; what waits is still done. Returns at once."""
         with self._lock:
-            if self._load.closed:
-                return
             self._load.closed = True
-        for _ in self._threads:
-            self._tokens.put(False)
+            self._comes.notify_all()
+            self._joins.notify_all()
 
     def join(self, timeout_s: float | None = None) -> bool:
         """Wait until a closed lane has done all it took; whether it has."""
@@ -163,57 +162,48 @@ class Lane:
     # --- its threads ---------------------------------------------------------------------
 
     def _work(self) -> None:
-        while self._tokens.get():
-            self._turn()
-        while self._turn():  # tokens to end may overtake jobs that other threads left
-            pass
-
-    def _turn(self) -> bool:
-        """Run what waits, if anything does."""
-        batch = self._take()
-        if not batch:
-            return False
-        try:
-            self._runner.run(batch)
-        finally:
-            with self._lock:
-                self._load.busy -= 1
-                self._load.running -= len(batch)
-        return True
+        while batch := self._take():
+            try:
+                self._runner.run(batch)
+            finally:
+                with self._lock:
+                    self._load.busy -= 1
+                    self._load.running -= len(batch)
 
     def _take(self) -> list[Job]:
+        """The oldest job and what joins it, as soon as there is one; none once the lane is closed and all is done."""
+        load = self._load
         with self._lock:
-            if not self._load.waiting:
-                return []
-            batch = [self._load.waiting.popleft()]
-            self._load.busy += 1
-            self._load.running += 1
-        if self._batches and batch[0].rows:
-            self._gather(batch)
-        return batch
+            while not load.waiting:
+                if load.closed:
+                    return []
+                self._comes.wait()
+            batch = [load.waiting.popleft()]
+            load.busy += 1
+            load.running += 1
+            if self._batches:
+                self._gather(batch)
+                if load.waiting:  # what did not fit, and another thread may have heard nothing of
+                    self._comes.notify()
+            return batch
 
     def _gather(self, batch: list[Job]) -> None:
         """Join what waits to a batch; where a window is open, also what comes until it closes."""
         until = monotonic_ns() + int(self.settings.batch_window_s * 1e9)
-        while self._join_waiting(batch) and (left := until - monotonic_ns()) > 0:
-            try:
-                if not self._tokens.get(timeout=left / 1e9):
-                    self._tokens.put(False)  # meant for the loop
-                    return
-            except Empty:
-                return
+        while self._join_waiting(batch) and not self._load.closed and (left := until - monotonic_ns()) > 0:
+            self._load.gathering += 1
+            self._joins.wait(left / 1e9)
+            self._load.gathering -= 1
 
     def _join_waiting(self, batch: list[Job]) -> bool:
         """Join what waits and fits; whether there is room for more."""
         rows = sum(job.rows for job in batch)
-        with self._lock:
-            waiting = self._load.waiting
-            while waiting and batch[0].joins(waiting[0]) and rows + waiting[0].rows <= self.settings.max_batch:
-                job = waiting.popleft()
-                batch.append(job)
-                rows += job.rows
-                self._load.running += 1
-            blocked = bool(waiting)
-        if blocked:
-            self._tokens.put(True)  # the window took its token: another thread may begin it
-        return not blocked and rows < self.settings.max_batch
+        waiting = self._load.waiting
+        if not rows:
+            return False
+        while waiting and batch[0].joins(waiting[0]) and rows + waiting[0].rows <= self.settings.max_batch:
+            job = waiting.popleft()
+            batch.append(job)
+            rows += job.rows
+            self._load.running += 1
+        return not waiting and rows < self.settings.max_batch
