@@ -176,3 +176,20 @@ class Watch:
         self.deadline = None
         self.counters.stalls += 1
         return Order.KILL
+
+
+class Watched:
+    """What a source tells of its watch: the part that all have that may lose what they take from."""
+
+    _watch: Watch
+
+    @property
+    def state(self) -> str:
+        """What it is doing: a :class:`State`, as text."""
+        return self._watch.state.value
+
+    @property
+    def trouble(self) -> str:
+        """Why it is not live; empty while there is nothing to complain of."""
+        trouble = self._watch.trouble
+        return "" if trouble is None else trouble.what

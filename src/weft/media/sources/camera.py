@@ -16,7 +16,7 @@ from weft.media.cameras.counters import CameraCounters
 from weft.media.cameras.feed import Feed
 from weft.media.cameras.messages import Job
 from weft.media.cameras.retry import Retry, retry_of
-from weft.media.cameras.watch import Patience, State, Watch
+from weft.media.cameras.watch import Patience, State, Watch, Watched
 from weft.media.sources.frames import (
     Size,
     checked_count,
@@ -30,7 +30,7 @@ from weft.media.sources.frames import (
 TRANSPORTS = ("tcp", "udp")
 
 
-class CameraSource:
+class CameraSource(Watched):
     """The frames of a camera, over all its deaths: it is connected to again and again, with growing pauses.
 
     Decoding happens in a process of its own, which is killed where it hangs and started again where it dies. Frames
@@ -84,17 +84,6 @@ class CameraSource:
     def device(self) -> str:
         """What the camera is called in messages: its address without users, passwords and queries."""
         return self._job.shown
-
-    @property
-    def state(self) -> str:
-        """What it is doing: idle, connecting, live, stalled, backing off, ended."""
-        return self._watch.state.value
-
-    @property
-    def trouble(self) -> str:
-        """Why it is not live; empty while there is nothing to complain of."""
-        trouble = self._watch.trouble
-        return "" if trouble is None else trouble.what
 
     @property
     def counters(self) -> CameraCounters:

@@ -16,7 +16,7 @@ from weft.core.errors import UsageError
 from weft.core.frame import Frame
 from weft.core.servers import check_header, web_address
 from weft.media.cameras.retry import Retry, retry_of
-from weft.media.cameras.watch import Order, Patience, State, Watch
+from weft.media.cameras.watch import Order, Patience, State, Watch, Watched
 from weft.media.login import Trust, login_of, path_of, warn_in_clear
 from weft.media.payloads import payload_frame
 from weft.media.sources.frames import checked_count, checked_seconds
@@ -45,7 +45,7 @@ class HttpCounters:
     stalls: int = 0
 
 
-class HttpSource:
+class HttpSource(Watched):
     """A frame for each new body at an address, over all failures of the server.
 
     The payload is the body, untouched, its media type what the server says. The headers ``etag`` and ``last-modified``
@@ -112,17 +112,6 @@ class HttpSource:
     def url(self) -> str:
         """The address, as messages show it."""
         return self._question.address.shown
-
-    @property
-    def state(self) -> str:
-        """What it is doing: idle, connecting, live, backing off, ended."""
-        return self._watch.state.value
-
-    @property
-    def trouble(self) -> str:
-        """Why it is not live; empty while there is nothing to complain of."""
-        trouble = self._watch.trouble
-        return "" if trouble is None else trouble.what
 
     @property
     def counters(self) -> HttpCounters:

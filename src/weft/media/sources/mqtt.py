@@ -15,7 +15,7 @@ from weft.core.servers import broker_address
 from weft.core.suggest import did_you_mean
 from weft.core.traceparent import HEADER
 from weft.media.cameras.retry import Retry, retry_of
-from weft.media.cameras.watch import Patience, State, Watch, Words
+from weft.media.cameras.watch import Patience, State, Watch, Watched, Words
 from weft.media.login import Trust, login_of, path_of, warn_in_clear
 from weft.media.mqtt.connection import Wanted
 from weft.media.mqtt.feed import Feed
@@ -31,7 +31,7 @@ _WORDS = Words("message", "answer of the broker", "check the broker and the netw
 _log = logging.getLogger("weft.media.mqtt")
 
 
-class MqttSource:
+class MqttSource(Watched):
     """The messages of a topic, or of all that fit a filter, over all deaths of the broker: one frame each.
 
     The payload is the message's, untouched. The header ``topic`` tells where it was published, ``retained`` is "true"
@@ -109,17 +109,6 @@ class MqttSource:
     def url(self) -> str:
         """The address, as messages show it."""
         return self._address.shown
-
-    @property
-    def state(self) -> str:
-        """What it is doing: idle, connecting, live, stalled, backing off, ended."""
-        return self._watch.state.value
-
-    @property
-    def trouble(self) -> str:
-        """Why it is not live; empty while there is nothing to complain of."""
-        trouble = self._watch.trouble
-        return "" if trouble is None else trouble.what
 
     @property
     def counters(self) -> dict[str, int]:

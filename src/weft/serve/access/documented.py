@@ -118,6 +118,7 @@ class _Document:
         self._before: Mapping[str, _Known] = before.callers if before else {}
 
     async def name_of(self, headers: Mapping[str, str]) -> str:
+        """The caller's name, by token or key. Raises IdentityError."""
         secret = _secret(headers)
         if not secret.startswith(PREFIX) and secret.count(".") == 2:
             return await self.tokens.name_of(secret)
@@ -126,6 +127,7 @@ class _Document:
         return name
 
     def known(self, name: str) -> _Known:
+        """Who has this name, with their rights; the one who came least recently is forgotten for too many."""
         known = self.callers.get(name)
         if known is None:
             entries = [entry for entry in self._rights if is_for(entry.caller, name)]

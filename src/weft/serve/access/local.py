@@ -35,7 +35,7 @@ def choose_access(
     return LocalAccess(origins)
 
 
-class LocalAccess:
+class LocalAccess(OpenAccess):
     """Everybody on this machine, but not what pages in its browser do behind their user's back.
 
     A page may send requests to this machine from any site. Browsers say whose page it is, and by which name it
@@ -61,9 +61,6 @@ class LocalAccess:
             self.counts["foreign"] += 1
             raise DeniedError("a page of another origin asked", cure="weft serve --cors-origin lets its pages ask")
         return ANYONE
-
-    def admit(self, caller: Caller) -> None:
-        """Nothing is counted."""
 
     def _may(self, origin: str) -> bool:
         return "*" in self._origins or origin in self._origins or is_local(urlsplit(origin).hostname or "")
